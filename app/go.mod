@@ -1,0 +1,3 @@
+module github.com/hardstand/hardstand/app
+
+go 1.25
