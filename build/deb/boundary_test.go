@@ -1,0 +1,14 @@
+package deb
+
+import (
+	"testing"
+
+	"github.com/hardstand/hardstand/internal/deptest"
+)
+
+func TestBoundary(t *testing.T) {
+	deptest.Check(t, deptest.Allow{
+		"github.com/klauspost/compress/...": "gzip and zstd members, faster than the standard library",
+		"github.com/therootcompany/xz":      "xz members; the fastest pure Go decoder measured",
+	})
+}
