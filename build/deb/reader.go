@@ -56,6 +56,7 @@ type Reader struct {
 	close   func()
 	limits  Limits
 	data    *limitReader
+	member  *io.LimitedReader // data.tar as it stands in the package
 	seen    map[string]Type
 	entries int
 }
@@ -88,7 +89,7 @@ func NewReader(r io.Reader, limits Limits) (*Reader, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	d.data = &limitReader{r: plain, left: limits.Data, what: "data.tar"}
-	d.tar, d.close = tar.NewReader(d.data), done
+	d.tar, d.close, d.member = tar.NewReader(d.data), done, body
 	return d, nil
 }
 
@@ -118,7 +119,7 @@ func readFormatVersion(ar *arReader) error {
 
 // nextMember finds the member whose name starts with prefix. deb(5) lets
 // members whose names start with "_" stand anywhere before it.
-func nextMember(ar *arReader, prefix string) (string, io.Reader, error) {
+func nextMember(ar *arReader, prefix string) (string, *io.LimitedReader, error) {
 	for {
 		name, body, err := ar.next()
 		if err != nil {
@@ -245,6 +246,12 @@ func (d *Reader) Next() (Entry, error) {
 func (d *Reader) drain() error {
 	if _, err := io.Copy(io.Discard, d.data); err != nil {
 		return fmt.Errorf("read end of data.tar: %w", err)
+	}
+	if _, err := io.Copy(io.Discard, d.member); err != nil {
+		return fmt.Errorf("read end of data.tar: %w", err)
+	}
+	if d.member.N > 0 {
+		return fmt.Errorf("read end of data.tar: %w", io.ErrUnexpectedEOF)
 	}
 	return io.EOF
 }
