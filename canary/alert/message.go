@@ -1,0 +1,96 @@
+package alert
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+const macDigits = 64
+
+var (
+	// ErrNoAlarm: the text holds no alarm at all.
+	ErrNoAlarm = errors.New("no canary alarm in this text")
+	// ErrForged: the authentication does not match.
+	ErrForged = errors.New("canary alarm is forged or damaged")
+)
+
+// Seal returns e as one authenticated line with its line feed, at most limit
+// bytes long (MaxLine where limit is 0). Lists and strings are cut as far as
+// needed. KeyID is filled in.
+func (k Key) Seal(e Event, limit int) []byte {
+	if limit <= 0 {
+		limit = MaxLine
+	}
+	e.KeyID = k.ID()
+	room := limit - len(Prefix) - macDigits - len(" \n")
+	var line []byte
+	for size := limit / 4; ; size /= 2 {
+		line, _ = appendEvent([]byte(Prefix), &e, max(size, MaxName), size/16)
+		if len(line)-len(Prefix) <= room || size == 0 {
+			break
+		}
+		e.Truncated = true
+	}
+	mac := k.mac(line)
+	line = append(line, ' ')
+	line = hex.AppendEncode(line, mac)
+	return append(line, '\n')
+}
+
+// Message is a line as received. Its Event is what the line claims; it is
+// worth nothing before Verify.
+type Message struct {
+	Event  Event
+	signed []byte
+	mac    [32]byte
+}
+
+// Parse reads the last alarm in a text of at most MaxMessage bytes: what
+// stands before Prefix, such as a log shipper's timestamp, is skipped. It
+// returns ErrNoAlarm where Prefix is missing.
+func Parse(text []byte) (Message, error) {
+	start := bytes.LastIndex(text, []byte(Prefix))
+	if start < 0 {
+		return Message{}, ErrNoAlarm
+	}
+	line := bytes.TrimRight(text[start:], "\r\n")
+	if len(line) > MaxMessage {
+		return Message{}, fmt.Errorf("parse canary alarm: longer than %d bytes", MaxMessage)
+	}
+	blank := len(line) - macDigits - 1
+	if blank < len(Prefix) || line[blank] != ' ' {
+		return Message{}, errors.New("parse canary alarm: line is incomplete")
+	}
+	m := Message{signed: bytes.Clone(line[:blank])}
+	if _, err := hex.Decode(m.mac[:], line[blank+1:]); err != nil {
+		return Message{}, fmt.Errorf("parse canary alarm: authentication: %w", err)
+	}
+	if err := json.Unmarshal(m.signed[len(Prefix):], &m.Event); err != nil {
+		return Message{}, fmt.Errorf("parse canary alarm: fields: %w", err)
+	}
+	if err := m.Event.check(); err != nil {
+		return Message{}, fmt.Errorf("parse canary alarm: %w", err)
+	}
+	return m, nil
+}
+
+// Verify compares the authentication in constant time and returns ErrForged
+// where it does not match key.
+func (m Message) Verify(key Key) error {
+	if len(m.signed) == 0 || !hmac.Equal(key.mac(m.signed), m.mac[:]) {
+		return ErrForged
+	}
+	return nil
+}
+
+// Verify derives the key that m claims and verifies m with it.
+func (m Master) Verify(message Message) error {
+	if m.IsZero() {
+		return errors.New("verify canary alarm: no master secret")
+	}
+	return message.Verify(m.Key(message.Event.Build, message.Event.Decoy))
+}
