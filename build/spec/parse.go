@@ -1,0 +1,402 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// MaxDefinition is the largest definition, in bytes.
+const MaxDefinition = 1 << 20
+
+// Position is a place in a file. Line and Column count from 1.
+type Position struct {
+	File         string
+	Line, Column int
+}
+
+// String gives "file:line:column".
+func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+
+// Error is something wrong at a place.
+type Error struct {
+	Position
+	Message string
+}
+
+func (e *Error) Error() string { return e.Position.String() + ": " + e.Message }
+
+// Parse reads a definition. file is its name in messages. All that is wrong
+// is reported together, each an *Error.
+func Parse(file string, data []byte) (*Definition, error) {
+	if len(data) > MaxDefinition {
+		return nil, fmt.Errorf("%s: %d bytes, at most %d", file, len(data), MaxDefinition)
+	}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(strings.NewReader(string(data)))
+	if err := dec.Decode(&doc); err != nil {
+		return nil, yamlError(file, err)
+	}
+	if err := dec.Decode(new(yaml.Node)); err == nil {
+		return nil, &Error{Position{file, 1, 1}, "more than one document"}
+	}
+	p := &parser{file: file}
+	d := &Definition{}
+	root := doc.Content[0]
+	p.definition(root, d)
+	if err := errors.Join(p.errs...); err != nil {
+		return nil, err
+	}
+	return d, d.finish(func(keys ...string) Position { return p.find(root, keys) })
+}
+
+// yamlError gives a syntax error a place; yaml.v3 has it only in the text.
+func yamlError(file string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if text == "EOF" {
+		return &Error{Position{file, 1, 1}, "the file is empty"}
+	}
+	line := 1
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		if n, message, ok := strings.Cut(rest, ": "); ok {
+			if v, err := strconv.Atoi(n); err == nil {
+				line, text = v, message
+			}
+		}
+	}
+	return &Error{Position{file, line, 1}, text}
+}
+
+type parser struct {
+	file string
+	errs []error
+}
+
+func (p *parser) at(n *yaml.Node) Position { return Position{p.file, n.Line, n.Column} }
+
+func (p *parser) fail(n *yaml.Node, format string, args ...any) {
+	p.errs = append(p.errs, &Error{p.at(n), fmt.Sprintf(format, args...)})
+}
+
+// find returns the place of the value below a path of keys.
+func (p *parser) find(n *yaml.Node, keys []string) Position {
+	for _, key := range keys {
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				n = n.Content[i+1]
+				break
+			}
+		}
+	}
+	return p.at(n)
+}
+
+// fields maps a key to the function that reads its value.
+type fields map[string]func(*yaml.Node)
+
+func (p *parser) mapping(n *yaml.Node, what string, f fields) {
+	if n.Kind != yaml.MappingNode {
+		p.fail(n, "%s: want a mapping, have %s", what, kind(n))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		read, ok := f[k.Value]
+		switch {
+		case k.Kind != yaml.ScalarNode:
+			p.fail(k, "%s: a key must be plain text", what)
+		case seen[k.Value]:
+			p.fail(k, "%s: key %q appears twice", what, k.Value)
+		case !ok:
+			p.fail(k, "%s: unknown key %q%s", what, k.Value, suggest(k.Value, f))
+		case v.Kind == yaml.AliasNode || v.Anchor != "":
+			p.fail(v, "%s: anchors and aliases are not supported", what)
+		default:
+			read(v)
+		}
+		seen[k.Value] = true
+	}
+}
+
+func (p *parser) definition(n *yaml.Node, d *Definition) {
+	p.mapping(n, "definition", fields{
+		"name":        p.text("name", &d.Name),
+		"description": p.text("description", &d.Description),
+		"debian": func(n *yaml.Node) {
+			p.mapping(n, "debian", fields{
+				"suite":    p.text("suite", &d.Debian.Suite),
+				"snapshot": func(n *yaml.Node) { p.snapshot(n, &d.Debian.Snapshot) },
+			})
+		},
+		"packages":       func(n *yaml.Node) { p.packages(n, d) },
+		"ignore-depends": p.list("ignore-depends", &d.IgnoreDepends),
+		"drop":           p.list("drop", &d.Drop),
+		"accounts":       func(n *yaml.Node) { p.mapping(n, "accounts", fields{"run-as": p.text("run-as", &d.Accounts.RunAs)}) },
+		"probe":          func(n *yaml.Node) { p.probe(n, d) },
+		"canary":         func(n *yaml.Node) { p.canary(n, d) },
+		"platforms":      func(n *yaml.Node) { p.platforms(n, d) },
+		"environment":    p.table("environment", &d.Environment),
+		"entrypoint":     p.words("entrypoint", &d.Entrypoint),
+		"cmd":            p.words("cmd", &d.Cmd),
+		"workdir":        p.text("workdir", &d.WorkDir),
+		"annotations":    p.table("annotations", &d.Annotations),
+	})
+}
+
+func (p *parser) probe(n *yaml.Node, d *Definition) {
+	if off(n) {
+		return
+	}
+	d.Probe = &Probe{TLS: true}
+	if on(n) {
+		return
+	}
+	p.mapping(n, "probe", fields{
+		"path":         p.text("path", &d.Probe.Path),
+		"tls":          p.flag("tls", &d.Probe.TLS),
+		"remote":       p.flag("remote", &d.Probe.Remote),
+		"args":         p.words("args", &d.Probe.Args),
+		"interval":     p.duration("interval", &d.Probe.Interval),
+		"timeout":      p.duration("timeout", &d.Probe.Timeout),
+		"start-period": p.duration("start-period", &d.Probe.StartPeriod),
+		"retries":      p.number("retries", &d.Probe.Retries),
+	})
+}
+
+func (p *parser) canary(n *yaml.Node, d *Definition) {
+	if off(n) {
+		return
+	}
+	d.Canary = &Canary{}
+	if on(n) {
+		return
+	}
+	names := func(what string, to *[]string) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			if n.Kind == yaml.ScalarNode { // decoys: default
+				p.text(what, new(string))(n)
+				*to = []string{n.Value}
+				return
+			}
+			p.list(what, to)(n)
+		}
+	}
+	p.mapping(n, "canary", fields{
+		"decoys":  names("decoys", &d.Canary.Decoys),
+		"tokens":  names("tokens", &d.Canary.Tokens),
+		"on-trip": p.text("on-trip", &d.Canary.OnTrip),
+	})
+}
+
+func off(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "false"
+}
+
+func on(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "true"
+}
+
+// packages sorts "!name" entries into Deny.
+func (p *parser) packages(n *yaml.Node, d *Definition) {
+	var all []string
+	p.list("packages", &all)(n)
+	for i, s := range all {
+		name, denied := strings.CutPrefix(s, "!")
+		plain, _, _ := strings.Cut(name, " ")
+		if !validPackage(plain) || denied && plain != name {
+			p.fail(n.Content[i], "packages: bad package %q", s)
+			continue
+		}
+		if denied {
+			d.Deny = append(d.Deny, name)
+		} else {
+			d.Packages = append(d.Packages, name)
+		}
+	}
+	slices.Sort(d.Deny)
+}
+
+func validPackage(s string) bool {
+	ok := len(s) >= 2
+	for i, c := range s {
+		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		ok = ok && (alnum || i > 0 && strings.ContainsRune("+-.", c))
+	}
+	return ok
+}
+
+func (p *parser) platforms(n *yaml.Node, d *Definition) {
+	var all []string
+	p.list("platforms", &all)(n)
+	for i, s := range all {
+		v, err := ParsePlatform(s)
+		if err != nil {
+			p.fail(n.Content[i], "platforms: %v", err)
+			continue
+		}
+		d.Platforms = append(d.Platforms, v)
+	}
+}
+
+func (p *parser) text(what string, to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+			p.fail(n, "%s: want text, have %s", what, kind(n))
+			return
+		}
+		if strings.ContainsRune(n.Value, 0) {
+			p.fail(n, "%s: NUL character", what)
+		}
+		*to = n.Value
+	}
+}
+
+// list reads a sequence of texts without repetition; words one with.
+func (p *parser) list(what string, to *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		p.words(what, to)(n)
+		seen := map[string]int{}
+		for _, item := range n.Content {
+			if line, dup := seen[item.Value]; dup && n.Kind == yaml.SequenceNode {
+				p.fail(item, "%s: %q stands on line %d already", what, item.Value, line)
+			}
+			seen[item.Value] = item.Line
+		}
+	}
+}
+
+func (p *parser) words(what string, to *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.SequenceNode {
+			p.fail(n, "%s: want a list, have %s", what, kind(n))
+			return
+		}
+		*to = nil
+		for _, item := range n.Content {
+			var s string
+			p.text(what, &s)(item)
+			*to = append(*to, s)
+		}
+	}
+}
+
+func (p *parser) table(what string, to *map[string]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode {
+			p.fail(n, "%s: want a mapping, have %s", what, kind(n))
+			return
+		}
+		m := map[string]string{}
+		f := fields{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i].Value
+			f[key] = func(n *yaml.Node) {
+				var s string
+				p.text(what+"."+key, &s)(n)
+				m[key] = s
+			}
+		}
+		p.mapping(n, what, f)
+		*to = m
+	}
+}
+
+func (p *parser) flag(what string, to *bool) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if !on(n) && !off(n) {
+			p.fail(n, "%s: want true or false, have %s", what, kind(n))
+			return
+		}
+		*to = on(n)
+	}
+}
+
+func (p *parser) number(what string, to *int) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		v, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil {
+			p.fail(n, "%s: want a whole number, have %s", what, kind(n))
+			return
+		}
+		*to = v
+	}
+}
+
+func (p *parser) duration(what string, to *Duration) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		v, err := time.ParseDuration(n.Value)
+		if n.Kind != yaml.ScalarNode || err != nil {
+			p.fail(n, `%s: want a duration such as "30s", have %s`, what, kind(n))
+			return
+		}
+		*to = Duration(v)
+	}
+}
+
+func (p *parser) snapshot(n *yaml.Node, to *time.Time) {
+	v, err := time.Parse("20060102T150405Z", n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		p.fail(n, `snapshot: want a timestamp such as 20261115T000000Z, have %s`, kind(n))
+		return
+	}
+	*to = v
+}
+
+func kind(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.Tag {
+	case "!!null":
+		return "nothing"
+	case "!!bool":
+		return "the truth value " + n.Value
+	case "!!int", "!!float":
+		return "the number " + n.Value
+	}
+	return strconv.Quote(n.Value)
+}
+
+// suggest finds the known key nearest to a misspelt one.
+func suggest(key string, f fields) string {
+	best, distance := "", 3
+	for name := range f {
+		if d := editDistance(key, name); d < distance || d == distance && name < best {
+			best, distance = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,272 @@
+// Package spec holds what an image is: its definition, written by a person in
+// YAML, and its lock, written by hardstand in JSON. It parses, validates and
+// gives each a canonical form. An unknown key, a wrong type, a duplicate or a
+// contradiction is an error that says file, line and column.
+package spec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Definition describes an image. Every field has a usable zero value but Name
+// and Packages.
+type Definition struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Debian      Debian   `json:"debian"`
+	Packages    []string `json:"packages"` // names or relations such as "libssl3t64 (>= 3.5)"
+	Deny        []string `json:"deny,omitempty"`
+	// IgnoreDepends names packages that other packages depend on and that the
+	// image does without, as dpkg's --ignore-depends.
+	IgnoreDepends []string          `json:"ignore-depends,omitempty"`
+	Drop          []string          `json:"drop,omitempty"` // path patterns; "**" crosses directories
+	Accounts      Accounts          `json:"accounts"`
+	Probe         *Probe            `json:"probe,omitempty"`
+	Canary        *Canary           `json:"canary,omitempty"`
+	Platforms     []Platform        `json:"platforms"`
+	Environment   map[string]string `json:"environment,omitempty"`
+	Entrypoint    []string          `json:"entrypoint,omitempty"`
+	Cmd           []string          `json:"cmd,omitempty"`
+	WorkDir       string            `json:"workdir,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// Debian says which archive state an image is made of.
+type Debian struct {
+	Suite    string    `json:"suite"` // codename
+	Snapshot time.Time `json:"snapshot,omitzero"`
+}
+
+// Accounts is who exists in the image and who its processes run as.
+type Accounts struct {
+	RunAs string `json:"run-as"` // root, nobody or nonroot
+}
+
+// Probe is the health checker in the image.
+type Probe struct {
+	Path   string   `json:"path"`
+	TLS    bool     `json:"tls"`
+	Remote bool     `json:"remote,omitempty"` // may check other hosts
+	Args   []string `json:"args,omitempty"`
+	// Times of the HEALTHCHECK; zero means Docker's default.
+	Interval    Duration `json:"interval,omitzero"`
+	Timeout     Duration `json:"timeout,omitzero"`
+	StartPeriod Duration `json:"start-period,omitzero"`
+	Retries     int      `json:"retries,omitempty"`
+}
+
+// Canary is what decoys are in the image.
+type Canary struct {
+	Decoys []string `json:"decoys"`           // applet names; "default" is the built-in set
+	Tokens []string `json:"tokens,omitempty"` // credential files
+	OnTrip string   `json:"on-trip"`          // alert, degrade or fall
+}
+
+// Duration is a time span that JSON shows as "30s".
+type Duration time.Duration
+
+// MarshalText gives the form that time.ParseDuration reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads the form that time.ParseDuration reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Platform is an OCI platform, linux only.
+type Platform struct{ Arch, Variant string }
+
+// String gives "linux/arm/v7".
+func (p Platform) String() string {
+	s := "linux/" + p.Arch
+	if p.Variant != "" {
+		s += "/" + p.Variant
+	}
+	return s
+}
+
+// MarshalText makes a Platform its String in JSON.
+func (p Platform) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what String gives.
+func (p *Platform) UnmarshalText(text []byte) error {
+	var err error
+	*p, err = ParsePlatform(string(text))
+	return err
+}
+
+// debianArchs maps the platforms that Debian has to its architecture names.
+var debianArchs = map[Platform]string{
+	{"amd64", ""}: "amd64", {"arm64", ""}: "arm64", {"arm", "v7"}: "armhf",
+	{"riscv64", ""}: "riscv64", {"ppc64le", ""}: "ppc64el", {"s390x", ""}: "s390x",
+}
+
+// DebianArch returns Debian's name for the platform's architecture.
+func (p Platform) DebianArch() string { return debianArchs[p] }
+
+// ParsePlatform reads "linux/arm/v7"; "linux/" may be left out, and the
+// variant that goes without saying for arm64 is accepted.
+func ParsePlatform(s string) (Platform, error) {
+	parts := strings.Split(strings.TrimPrefix(s, "linux/"), "/")
+	p := Platform{Arch: parts[0]}
+	if len(parts) == 2 && s != "linux/arm64/v8" && s != "arm64/v8" {
+		p.Variant = parts[1]
+	}
+	if len(parts) > 2 || p.DebianArch() == "" {
+		known := make([]string, 0, len(debianArchs))
+		for k := range debianArchs {
+			known = append(known, k.String())
+		}
+		slices.Sort(known)
+		return Platform{}, fmt.Errorf("unknown platform %q: use one of %s", s, strings.Join(known, ", "))
+	}
+	return p, nil
+}
+
+// Releases are the Debian releases that images can be made of, with their
+// version numbers.
+var Releases = map[string]string{"trixie": "13", "bookworm": "12"}
+
+// Suites returns the suites that an image of a release draws from.
+func (d Debian) Suites() []string {
+	return []string{d.Suite, d.Suite + "-updates", d.Suite + "-security"}
+}
+
+// Users are the accounts of every image, by name.
+var Users = map[string]int{"root": 0, "nobody": 65534, "nonroot": 65532}
+
+// Canonical is the definition's one byte form: what its digest is taken of.
+func (d *Definition) Canonical() []byte {
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // every field can be marshalled
+	}
+	return b
+}
+
+// finish fills in defaults and reports what is contradictory. at locates a
+// key in the source.
+func (d *Definition) finish(at func(keys ...string) Position) error {
+	var errs []error
+	fail := func(keys []string, format string, args ...any) {
+		errs = append(errs, &Error{at(keys...), fmt.Sprintf(format, args...)})
+	}
+	if d.Name == "" {
+		fail(nil, `"name" is missing`)
+	} else if !validImageName(d.Name) {
+		fail([]string{"name"}, "bad image name %q: use lower-case letters, digits and single '-', '_' or '.' between them", d.Name)
+	}
+	if len(d.Packages) == 0 {
+		fail(nil, `"packages" is missing`)
+	}
+	if d.Debian.Suite == "" {
+		d.Debian.Suite = "trixie"
+	} else if Releases[d.Debian.Suite] == "" {
+		fail([]string{"debian", "suite"}, "unknown suite %q: use one of %s", d.Debian.Suite, strings.Join(slices.Sorted(maps.Keys(Releases)), ", "))
+	}
+	for _, p := range d.Packages {
+		name, _, _ := strings.Cut(p, " ")
+		if slices.Contains(d.Deny, name) {
+			fail([]string{"packages"}, "package %q is both wanted and denied", name)
+		}
+		if slices.Contains(d.IgnoreDepends, name) {
+			fail([]string{"ignore-depends"}, "package %q is both wanted and ignored", name)
+		}
+	}
+	if d.Accounts.RunAs == "" {
+		d.Accounts.RunAs = "nonroot"
+	} else if _, ok := Users[d.Accounts.RunAs]; !ok {
+		fail([]string{"accounts", "run-as"}, "unknown user %q: use root, nobody or nonroot", d.Accounts.RunAs)
+	}
+	if len(d.Platforms) == 0 {
+		d.Platforms = []Platform{{Arch: "amd64"}, {Arch: "arm64"}}
+	}
+	if d.WorkDir != "" && !cleanAbs(d.WorkDir) {
+		fail([]string{"workdir"}, "%q is not a clean absolute path", d.WorkDir)
+	}
+	for key := range d.Environment {
+		if key == "" || strings.ContainsAny(key, "=\x00 ") {
+			fail([]string{"environment"}, "bad variable name %q", key)
+		}
+	}
+	for _, pattern := range d.Drop {
+		if err := CheckPattern(pattern); err != nil {
+			fail([]string{"drop"}, "%v", err)
+		}
+	}
+	d.finishProbe(fail)
+	d.finishCanary(fail)
+	return errors.Join(errs...)
+}
+
+func (d *Definition) finishProbe(fail func([]string, string, ...any)) {
+	p := d.Probe
+	if p == nil {
+		return
+	}
+	if p.Path == "" {
+		p.Path = "/bin/probe"
+	} else if !cleanAbs(p.Path) {
+		fail([]string{"probe", "path"}, "%q is not a clean absolute path", p.Path)
+	}
+	for name, v := range map[string]Duration{"interval": p.Interval, "timeout": p.Timeout, "start-period": p.StartPeriod} {
+		if v != 0 && v < Duration(time.Millisecond) {
+			fail([]string{"probe", name}, "%v is shorter than a millisecond", time.Duration(v))
+		}
+	}
+	if p.Retries < 0 || p.Retries > 100 {
+		fail([]string{"probe", "retries"}, "%d is out of range 1..100", p.Retries)
+	}
+}
+
+func (d *Definition) finishCanary(fail func([]string, string, ...any)) {
+	c := d.Canary
+	if c == nil {
+		return
+	}
+	if len(c.Decoys) == 0 && len(c.Tokens) == 0 {
+		c.Decoys = []string{"default"}
+	}
+	switch c.OnTrip {
+	case "":
+		c.OnTrip = "alert"
+	case "alert", "degrade", "fall":
+	default:
+		fail([]string{"canary", "on-trip"}, "unknown policy %q: use alert, degrade or fall", c.OnTrip)
+	}
+	if d.Probe != nil {
+		for _, decoy := range c.Decoys {
+			if "/bin/"+decoy == d.Probe.Path || "/usr/bin/"+decoy == d.Probe.Path {
+				fail([]string{"canary", "decoys"}, "decoy %q would stand where the probe is", decoy)
+			}
+		}
+	}
+}
+
+func cleanAbs(p string) bool {
+	return strings.HasPrefix(p, "/") && path.Clean(p) == p && p != "/" && !strings.ContainsAny(p, "\x00\n")
+}
+
+func validImageName(s string) bool {
+	if s == "" || len(s) > 100 {
+		return false
+	}
+	separator := true
+	for _, c := range s {
+		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !alnum && (separator || c != '-' && c != '_' && c != '.') {
+			return false
+		}
+		separator = !alnum
+	}
+	return !separator
+}
