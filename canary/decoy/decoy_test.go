@@ -1,0 +1,227 @@
+package decoy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hardstand/hardstand/canary/alert"
+	"github.com/hardstand/hardstand/canary/decoy/internal/config"
+	"github.com/hardstand/hardstand/internal/deptest"
+)
+
+func TestDependsOnAlertOnly(t *testing.T) {
+	deptest.Check(t, deptest.Allow{
+		"github.com/hardstand/hardstand/canary/alert":              "keys and policies of alarms",
+		"github.com/hardstand/hardstand/canary/decoy/internal/...": "the configuration block and the faces",
+	})
+}
+
+// program is a stand-in with one unfilled block.
+func program() []byte {
+	return bytes.Join([][]byte{bytes.Repeat([]byte("code"), 100), config.Magic(), make([]byte, config.Size), []byte("end")}, nil)
+}
+
+func master(t *testing.T, letter string) alert.Master {
+	t.Helper()
+	m, err := alert.ParseMaster([]byte("hardstand-canary-master-v1:" + strings.Repeat(letter, 42) + "E"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func options(t *testing.T) Options {
+	return Options{Binary: program(), Arch: "amd64", Master: master(t, "A"), BuildID: "b1", Image: "static"}
+}
+
+func emit(t *testing.T, o Options) Result {
+	t.Helper()
+	r, err := Emit(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestEmitLaysOutOneProgramAndLinks(t *testing.T) {
+	r := emit(t, options(t))
+	seen := map[string]bool{}
+	for i, f := range r.Files {
+		marker := i == len(r.Files)-1
+		switch {
+		case seen[f.Path] || !filepath.IsAbs(f.Path):
+			t.Errorf("path %s: relative or twice", f.Path)
+		case marker && (f.Mode != 0o444 || f.Path != MarkerPath || f.LinkTo != ""):
+			t.Errorf("marker %+v", f)
+		case !marker && f.Mode != fs.FileMode(0o111):
+			t.Errorf("%s has mode %v: readable decoys give away their key", f.Path, f.Mode)
+		case !marker && i > 0 && (f.Content != nil || f.LinkTo != r.Files[0].Path):
+			t.Errorf("%s is no link to the program", f.Path)
+		}
+		seen[f.Path] = true
+	}
+	for _, name := range []string{"sh", "bash", "ls", "cat", "id", "whoami", "ps", "uname", "env", "wget", "curl", "nc", "ncat", "socat", "ssh",
+		"scp", "python3", "perl", "apt-get", "apk", "tar", "chmod", "find", "kubectl", "aws", "docker"} {
+		if !seen["/usr/bin/"+name] {
+			t.Errorf("%s is not planted by default", name)
+		}
+	}
+}
+
+func TestEmitIsDeterministicAndUnique(t *testing.T) {
+	first := emit(t, options(t))
+	if diff := cmp.Diff(first, emit(t, options(t))); diff != "" {
+		t.Errorf("same options, other result:\n%s", diff)
+	}
+	for name, change := range map[string]func(*Options){
+		"build id": func(o *Options) { o.BuildID = "b2" },
+		"master":   func(o *Options) { o.Master = master(t, "B") },
+	} {
+		o := options(t)
+		change(&o)
+		other := emit(t, o)
+		hashes := map[string]bool{}
+		for _, f := range first.Files {
+			hashes[string(hash(f.Content))] = true
+		}
+		for _, f := range other.Files {
+			if f.LinkTo == "" && hashes[string(hash(f.Content))] {
+				t.Errorf("other %s: %s has the same hash", name, f.Path)
+			}
+		}
+		for i, d := range other.Register.Decoys {
+			if d.KeyID == first.Register.Decoys[i].KeyID {
+				t.Errorf("other %s: %s has the same key", name, d.Name)
+			}
+		}
+	}
+}
+
+func hash(b []byte) []byte { s := sha256.Sum256(b); return s[:] }
+
+func TestSecretsStayOutOfRegisterAndSight(t *testing.T) {
+	o := options(t)
+	r := emit(t, o)
+	register, err := json.Marshal(r.Register)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.Register.Decoys {
+		key := o.Master.Key(o.BuildID, d.Name).Bytes()
+		for form, text := range map[string][]byte{
+			"raw": key[:], "hex": []byte(hex.EncodeToString(key[:])), "base64": []byte(base64.StdEncoding.EncodeToString(key[:])[:42]),
+		} {
+			if bytes.Contains(register, text) {
+				t.Errorf("the register holds the key of %s, %s", d.Name, form)
+			}
+			if bytes.Contains(r.Files[0].Content, text) {
+				t.Errorf("the program shows the key of %s, %s", d.Name, form)
+			}
+		}
+	}
+	for _, word := range []string{"kubectl", MarkerPath, r.Register.Socket, "b1\x00"} {
+		if bytes.Contains(r.Files[0].Content, []byte(word)) {
+			t.Errorf("the block shows %q", word)
+		}
+	}
+}
+
+func TestEmitKeepsOffWhatTheImageShips(t *testing.T) {
+	ships := func(paths ...string) func(string) bool {
+		return func(p string) bool {
+			for _, s := range paths {
+				if s == p {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*Options)
+		skips  string
+	}{
+		"shipped":             {func(o *Options) { o.Shadowed = ships("/usr/bin/perl") }, "perl"},
+		"shipped elsewhere":   {func(o *Options) { o.Shadowed = ships("/usr/sbin/tar") }, "tar"},
+		"excluded by name":    {func(o *Options) { o.Exclude = []string{"sh"} }, "sh"},
+		"excluded by path":    {func(o *Options) { o.Exclude = []string{"/usr/bin/sh"} }, "sh"},
+		"entry point":         {func(o *Options) { o.Entrypoints = []string{"/bin/sh"} }, "sh"},
+		"bare health command": {func(o *Options) { o.Entrypoints = []string{"curl"} }, "curl"},
+	} {
+		o := options(t)
+		c.change(&o)
+		r := emit(t, o)
+		if len(r.Register.Skipped) != 1 || r.Register.Skipped[0].Name != c.skips || r.Register.Skipped[0].Reason == "" {
+			t.Errorf("%s: skipped %+v, want %s", name, r.Register.Skipped, c.skips)
+		}
+		for _, f := range r.Files {
+			if f.Path == "/usr/bin/"+c.skips {
+				t.Errorf("%s: planted all the same", name)
+			}
+		}
+	}
+}
+
+func TestEmitRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Options)
+		want   string
+	}{
+		"no program":       {func(o *Options) { o.Binary = nil }, "no multi-call program"},
+		"other program":    {func(o *Options) { o.Binary = []byte("ELF") }, "no configuration block"},
+		"filled twice":     {func(o *Options) { o.Binary = append(program(), program()...) }, "more than one"},
+		"no master":        {func(o *Options) { o.Master = alert.Master{} }, "canary keygen"},
+		"no build id":      {func(o *Options) { o.BuildID = "" }, "build id"},
+		"odd build id":     {func(o *Options) { o.BuildID = "B 1" }, "build id"},
+		"no platform":      {func(o *Options) { o.Arch = "" }, "architecture"},
+		"odd policy":       {func(o *Options) { o.OnTrip = "panic" }, "on-trip"},
+		"plain collector":  {func(o *Options) { o.Collector = "http://c" }, "https"},
+		"relative":         {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "usr/bin/ls"}} }, "absolute"},
+		"climbing":         {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "/usr/../ls"}} }, "absolute and clean"},
+		"other name":       {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "/usr/bin/dir"}} }, "end in the decoy's name"},
+		"twice":            {func(o *Options) { o.Decoys = []Decoy{{Name: "ls"}, {Name: "ls"}} }, "twice"},
+		"no quiet mode":    {func(o *Options) { o.Decoys = []Decoy{{Name: "ssh", Mode: ModeQuiet}} }, "no harmless"},
+		"odd mode":         {func(o *Options) { o.Decoys = []Decoy{{Name: "ssh", Mode: "loud"}} }, "mode"},
+		"listed conflict":  {func(o *Options) { o.Decoys, o.Entrypoints = []Decoy{{Name: "ls"}}, []string{"/bin/ls"} }, "declares to run"},
+		"none left":        {func(o *Options) { o.Decoys = []Decoy{} }, "no decoy"},
+		"too many to hold": {func(o *Options) { o.CA = make([]byte, config.Size) }, "the block has"},
+	} {
+		o := options(t)
+		c.change(&o)
+		if _, err := Emit(o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestProgram builds the real program for both platforms.
+func TestProgram(t *testing.T) {
+	const limit = 4_800_000 // bytes
+	for _, arch := range []string{"amd64", "arm64"} {
+		out := filepath.Join(t.TempDir(), arch)
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", out, "./multicall")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build for %s: %v: %s", arch, err, text)
+		}
+		binary, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := options(t)
+		o.Binary, o.Arch = binary, arch
+		if r := emit(t, o); len(r.Files[0].Content) > limit {
+			t.Errorf("%s: %d bytes, the limit is %d", arch, len(r.Files[0].Content), limit)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+package scene
+
+const sysStatx = 332

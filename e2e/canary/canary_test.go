@@ -1,0 +1,186 @@
+//go:build e2e
+
+// Package canary tries decoys in real containers.
+package canary
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hardstand/hardstand/canary/alert"
+	"github.com/hardstand/hardstand/canary/decoy"
+	"github.com/hardstand/hardstand/e2e/canary/stage"
+)
+
+var (
+	docker    *stage.Docker
+	multicall []byte
+	probe     []byte
+	pidOne    []byte
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	ctx := context.Background()
+	var err error
+	for _, program := range []struct {
+		to    *[]byte
+		pkg   string
+		flags []string
+	}{
+		{&multicall, stage.Multicall, nil},
+		{&probe, "github.com/hardstand/hardstand/probe", nil},
+		{&pidOne, "github.com/hardstand/hardstand/e2e/canary/stage/pidone", nil},
+	} {
+		if *program.to, err = stage.GoBuild(ctx, program.pkg, "amd64", program.flags...); err != nil {
+			return 1, err
+		}
+	}
+	if docker, err = stage.Start(ctx); err != nil {
+		return 1, err
+	}
+	defer docker.Stop()
+	return m.Run(), nil
+}
+
+// container is a running image with decoys.
+type container struct {
+	t      *testing.T
+	id     string
+	master alert.Master
+}
+
+func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) container {
+	t.Helper()
+	o.Binary, o.Arch, o.Master = multicall, "amd64", alert.NewMaster()
+	if o.BuildID == "" {
+		o.BuildID = strings.ToLower(t.Name()[4:8])
+	}
+	result, err := decoy.Emit(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := "canary-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	files := append(result.Files, app, decoy.File{Path: "/usr/bin/probe", Mode: 0o755, Content: probe})
+	err = docker.Import(t.Context(), tag, files, `ENTRYPOINT ["`+app.Path+`"]`,
+		`HEALTHCHECK --interval=1s --retries=1 CMD ["/usr/bin/probe", "http://127.0.0.1:8080/"]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := docker.Run(t.Context(), append(stage.Hardened(runArgs...), tag)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_, _ = docker.Run(ctx, "rm", "-f", id) // nothing depends on it
+		_, _ = docker.Run(ctx, "rmi", "-f", tag)
+	})
+	return container{t: t, id: id, master: o.Master}
+}
+
+func (c container) exec(args ...string) stage.Output {
+	c.t.Helper()
+	out, err := docker.Try(c.t.Context(), nil, append([]string{"exec"}, args...)...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return out
+}
+
+// alarms returns the verified alarms of the log; a forged one fails the test.
+func (c container) alarms() []alert.Event {
+	c.t.Helper()
+	log, err := docker.Logs(c.t.Context(), c.id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var events []alert.Event
+	r := alert.NewReader(strings.NewReader(log), c.master)
+	for {
+		alarm, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return events
+		}
+		if err != nil || alarm.Verdict == alert.Forged {
+			c.t.Fatalf("%v %v in log:\n%s", err, alarm.Err, log)
+		}
+		if alarm.Verdict == alert.Verified {
+			events = append(events, alarm.Event)
+		}
+	}
+}
+
+func (c container) health() string {
+	c.t.Helper()
+	text, err := docker.Run(c.t.Context(), "inspect", "-f", "{{json .State.Health}}", c.id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var health struct {
+		Status string
+		Log    []struct{ Output string }
+	}
+	if err := json.Unmarshal([]byte(text), &health); err != nil {
+		c.t.Fatal(err)
+	}
+	if n := len(health.Log); n > 0 {
+		return health.Status + ": " + health.Log[n-1].Output
+	}
+	return health.Status
+}
+
+func (c container) waitHealth(want string, limit time.Duration) time.Duration {
+	c.t.Helper()
+	began := time.Now()
+	for time.Since(began) < limit {
+		if strings.HasPrefix(c.health(), want) {
+			return time.Since(began)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	c.t.Fatalf("not %s after %v but %s", want, limit, c.health())
+	return 0
+}
+
+func goApp() decoy.File { return decoy.File{Path: "/app", Mode: 0o755, Content: pidOne} }
+
+func TestTrip(t *testing.T) {
+	c := start(t, decoy.Options{}, goApp(), "--network=none")
+	c.waitHealth("healthy", 15*time.Second)
+	out := c.exec(c.id, "ls", "-la", "/root")
+	if want := "ls: cannot open directory '/root': Permission denied\n"; out.Code != 2 || out.Stderr != want {
+		t.Errorf("ls: exit %d, %q", out.Code, out.Stderr)
+	}
+	took := c.waitHealth("unhealthy", 10*time.Second)
+	t.Logf("unhealthy after %v: %s", took, c.health())
+	if health := c.health(); !strings.Contains(health, "ls") {
+		t.Errorf("the probe does not name the decoy: %s", health)
+	}
+	events := c.alarms()
+	if len(events) != 1 {
+		t.Fatalf("%d alarms, want 1", len(events))
+	}
+	e := events[0]
+	t.Logf("%+v", e)
+	if e.Decoy != "ls" || e.Path != "/usr/bin/ls" || e.Origin != alert.FromOutside || e.Latch != alert.LatchSet ||
+		strings.Join(e.Argv, " ") != "ls -la /root" || e.UID != 65532 || !strings.HasPrefix(e.Container, c.id[:12]) {
+		t.Errorf("unexpected alarm %+v", e)
+	}
+}
