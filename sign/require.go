@@ -11,13 +11,13 @@ type Requirement struct {
 }
 
 // judgeRequirement holds for an index when the index has the attestation, or
-// when each of its platforms does.
+// when it has none of the type and each of its platforms does.
 func (r *Report) judgeRequirement(q Requirement) []Refusal {
 	code, err := r.meets(q)
 	if err == nil {
 		return nil
 	}
-	if len(r.Platforms) == 0 {
+	if len(r.Platforms) == 0 || code == CodeContent {
 		return []Refusal{r.refuse(code, "%v", err)}
 	}
 	var refusals []Refusal
