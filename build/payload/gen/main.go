@@ -1,0 +1,111 @@
+// Command gen compiles the programs of package payload and writes them,
+// compressed, to build/payload/bin. It runs from the root of the module. A
+// program whose bytes did not change keeps its file, so that an unchanged tree
+// is not rebuilt.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/payload"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+const outDir = "build/payload/bin"
+
+func main() {
+	platforms := flag.String("platforms", "linux/amd64,linux/arm64", "comma-separated platforms")
+	version := flag.String("version", "dev", "version to record")
+	flag.Parse()
+	if err := run(strings.Split(*platforms, ","), *version); err != nil {
+		fmt.Fprintln(os.Stderr, "payload:", err)
+		os.Exit(1)
+	}
+}
+
+func run(platforms []string, version string) error {
+	manifest := map[string]payload.Program{}
+	for _, s := range platforms {
+		p, err := spec.ParsePlatform(s)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy} {
+			prog, err := build(name, p)
+			if err != nil {
+				return fmt.Errorf("build %s for %s: %w", name, p, err)
+			}
+			prog.Version = version
+			manifest[payload.FileName(name, p)] = prog
+		}
+	}
+	data, err := json.MarshalIndent(manifest, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeChanged("manifest.json", append(data, '\n'))
+}
+
+func build(name string, p spec.Platform) (payload.Program, error) {
+	tmp, err := os.MkdirTemp("", "payload-")
+	if err != nil {
+		return payload.Program{}, err
+	}
+	defer os.RemoveAll(tmp) //nolint:errcheck // a temporary directory
+	out := filepath.Join(tmp, name)
+	args, env := Command(name, p, out)
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return payload.Program{}, err
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		return payload.Program{}, err
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return payload.Program{}, err
+	}
+	return payload.Program{SHA256: cache.Sum(data), Size: int64(len(data))},
+		writeChanged(payload.FileName(name, p), z.EncodeAll(data, nil))
+}
+
+// Command gives the arguments and environment with which the go command
+// builds a program: static, stripped, and the same bytes on every machine.
+func Command(name string, p spec.Platform, out string) (args, env []string) {
+	flags, pkg := "-s -w -buildid=", "./probe"
+	if name == payload.Decoy {
+		pkg = "./canary/decoy/multicall"
+	} else if p.Arch == "amd64" || p.Arch == "arm64" {
+		flags += " -E main.entry" // the entry point that answers before the runtime starts
+	}
+	args = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out}
+	if name == payload.ProbePlain {
+		args = append(args, "-tags", "notls")
+	}
+	env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + p.Arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0"}
+	if p.Arch == "arm" {
+		env = append(env, "GOARM="+strings.TrimPrefix(p.Variant, "v"))
+	}
+	return append(args, pkg), env
+}
+
+func writeChanged(name string, data []byte) error {
+	path := filepath.Join(outDir, name)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	return os.WriteFile(path, data, 0o644)
+}

@@ -1,0 +1,208 @@
+// Package sbom describes an image's contents: SPDX 2.3 in JSON, made from the
+// lock and the build, without reading the image again. The same input gives
+// the same bytes.
+//
+// Format: https://spdx.github.io/spdx-spec/v2.3/ and the package URL
+// specification for type "deb".
+package sbom
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// Component is something in the image that is no Debian package.
+type Component struct {
+	Name    string
+	Version string
+	SHA256  string // of the file, hexadecimal
+	PURL    string
+	License string // SPDX expression
+	Note    string
+}
+
+// Input is what a document is made of.
+type Input struct {
+	Image      string
+	Platform   spec.Platform
+	Release    string // Debian version number, such as "13"
+	Codename   string
+	Digest     string // of the platform's manifest, "sha256:..."
+	Created    time.Time
+	Tool       string // such as "hardstand-1.2.3"
+	Packages   []*spec.Package
+	Suppliers  map[string]string // package to Maintainer, "Name <address>"
+	Dropped    map[string]int    // package to number of paths left out
+	Components []Component
+}
+
+type document struct {
+	SPDXVersion   string         `json:"spdxVersion"`
+	DataLicense   string         `json:"dataLicense"`
+	SPDXID        string         `json:"SPDXID"`
+	Name          string         `json:"name"`
+	Namespace     string         `json:"documentNamespace"`
+	CreationInfo  creationInfo   `json:"creationInfo"`
+	Packages      []pkg          `json:"packages"`
+	Relationships []relationship `json:"relationships"`
+}
+
+type creationInfo struct {
+	Created  string   `json:"created"`
+	Creators []string `json:"creators"`
+}
+
+type pkg struct {
+	SPDXID           string        `json:"SPDXID"`
+	Name             string        `json:"name"`
+	Version          string        `json:"versionInfo,omitempty"`
+	Supplier         string        `json:"supplier,omitempty"`
+	Originator       string        `json:"originator,omitempty"`
+	DownloadLocation string        `json:"downloadLocation"`
+	FilesAnalyzed    bool          `json:"filesAnalyzed"`
+	Checksums        []checksum    `json:"checksums,omitempty"`
+	SourceInfo       string        `json:"sourceInfo,omitempty"`
+	LicenseConcluded string        `json:"licenseConcluded"`
+	LicenseDeclared  string        `json:"licenseDeclared"`
+	Copyright        string        `json:"copyrightText"`
+	Comment          string        `json:"comment,omitempty"`
+	ExternalRefs     []externalRef `json:"externalRefs,omitempty"`
+	Purpose          string        `json:"primaryPackagePurpose,omitempty"`
+}
+
+type checksum struct {
+	Algorithm string `json:"algorithm"`
+	Value     string `json:"checksumValue"`
+}
+
+type externalRef struct {
+	Category string `json:"referenceCategory"`
+	Type     string `json:"referenceType"`
+	Locator  string `json:"referenceLocator"`
+}
+
+type relationship struct {
+	Element string `json:"spdxElementId"`
+	Related string `json:"relatedSpdxElement"`
+	Type    string `json:"relationshipType"`
+}
+
+const noAssertion = "NOASSERTION"
+
+// SPDX returns the document.
+func SPDX(in Input) ([]byte, error) {
+	root := pkg{
+		SPDXID: "SPDXRef-image", Name: in.Image, Version: in.Digest, DownloadLocation: noAssertion, Purpose: "CONTAINER",
+		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
+		ExternalRefs: []externalRef{purl(imagePURL(in))},
+	}
+	if h, ok := strings.CutPrefix(in.Digest, "sha256:"); ok {
+		root.Checksums = []checksum{{"SHA256", h}}
+	}
+	d := document{
+		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT",
+		Name:          in.Image + " " + in.Platform.String(),
+		CreationInfo:  creationInfo{in.Created.UTC().Format(time.RFC3339), []string{"Tool: " + in.Tool}},
+		Packages:      []pkg{root},
+		Relationships: []relationship{{"SPDXRef-DOCUMENT", root.SPDXID, "DESCRIBES"}},
+	}
+	for _, p := range in.Packages {
+		d.add(root.SPDXID, debPackage(in, p))
+	}
+	for _, c := range in.Components {
+		d.add(root.SPDXID, componentPackage(c))
+	}
+	unnamed, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("write SPDX: %w", err)
+	}
+	sum := sha256.Sum256(unnamed)
+	d.Namespace = fmt.Sprintf("https://github.com/hardstand/hardstand/spdx/%s/%s", url.PathEscape(in.Image), hex.EncodeToString(sum[:]))
+	return json.MarshalIndent(d, "", " ")
+}
+
+func (d *document) add(root string, p pkg) {
+	d.Packages = append(d.Packages, p)
+	d.Relationships = append(d.Relationships, relationship{root, p.SPDXID, "CONTAINS"})
+}
+
+func debPackage(in Input, p *spec.Package) pkg {
+	out := pkg{
+		SPDXID: "SPDXRef-deb-" + ref(p.Name), Name: p.Name, Version: p.Version,
+		Supplier: "Organization: Debian", DownloadLocation: noAssertion,
+		Checksums:        []checksum{{"SHA256", p.SHA256}},
+		SourceInfo:       fmt.Sprintf("built from the Debian source package %s %s", p.Source, p.SourceVersion),
+		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
+		ExternalRefs: []externalRef{purl(DebPURL(p, in.Release))},
+	}
+	if m := in.Suppliers[p.Name]; m != "" {
+		out.Originator = "Person: " + strings.NewReplacer("<", "(", ">", ")").Replace(m)
+	}
+	if n := in.Dropped[p.Name]; n > 0 {
+		out.Comment = fmt.Sprintf("%d paths of this package are left out of the image by its definition", n)
+	}
+	return out
+}
+
+func componentPackage(c Component) pkg {
+	return pkg{
+		SPDXID: "SPDXRef-" + ref(c.Name), Name: c.Name, Version: c.Version,
+		Supplier: "Organization: hardstand", DownloadLocation: noAssertion,
+		Checksums:        []checksum{{"SHA256", c.SHA256}},
+		LicenseConcluded: c.License, LicenseDeclared: c.License, Copyright: noAssertion,
+		Comment: c.Note, ExternalRefs: []externalRef{purl(c.PURL)}, Purpose: "APPLICATION",
+	}
+}
+
+func purl(locator string) externalRef {
+	return externalRef{"PACKAGE-MANAGER", "purl", locator}
+}
+
+// DebPURL gives the package URL of a Debian package. release is the version
+// number of the Debian release.
+func DebPURL(p *spec.Package, release string) string {
+	s := fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s&distro=debian-%s", escape(p.Name), escape(p.Version), p.Architecture, release)
+	if p.Source != p.Name || p.SourceVersion != p.Version {
+		s += "&upstream=" + escape(p.Source)
+		if p.SourceVersion != p.Version {
+			s += escape("@" + p.SourceVersion)
+		}
+	}
+	return s
+}
+
+func imagePURL(in Input) string {
+	return fmt.Sprintf("pkg:oci/%s@%s?arch=%s", escape(in.Image), escape(in.Digest), in.Platform.Arch)
+}
+
+// escape percent-encodes everything but the characters that the package URL
+// specification leaves as they are.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-_~:", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// ref makes a name fit for an SPDX identifier: letters, digits, "." and "-".
+func ref(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, s)
+}
