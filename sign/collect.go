@@ -199,14 +199,11 @@ func (c *collector) readLayer(ctx context.Context, d v1.Descriptor, limit int64)
 	if d.Size < 0 || d.Size > limit {
 		return Layer{}, reject(CodeForeign, "a blob of %d bytes, limit %d", d.Size, limit)
 	}
-	data, err := c.src.Blob(ctx, d.Digest, limit)
+	data, err := readBlob(ctx, c.src, d.Digest, limit)
 	if errors.Is(err, ErrNotFound) {
 		return Layer{}, reject(CodeTampered, "its blob %s is missing", d.Digest)
 	}
 	if err != nil {
-		return Layer{}, err
-	}
-	if err := checkDigest(data, d.Digest); err != nil {
 		return Layer{}, err
 	}
 	return Layer{MediaType: d.MediaType, Data: data, Annotations: d.Annotations}, nil

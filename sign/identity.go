@@ -103,6 +103,14 @@ func LoadTrustedRoot(data []byte) (*TrustedRoot, error) {
 	return &TrustedRoot{material: material}, nil
 }
 
+// EmptyTrustedRoot is a trusted_root.json that trusts nobody. cosign v2 wants
+// one to check a bundle, even by key, and would else look for the public one in
+// the network: cosign verify --key K --trusted-root FILE.
+func EmptyTrustedRoot() []byte {
+	return []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1",` +
+		`"tlogs":[],"certificateAuthorities":[],"ctlogs":[],"timestampAuthorities":[]}` + "\n")
+}
+
 // verifierOptions demands everything the trusted root is able to check: a log
 // entry if it names logs, a signed certificate timestamp if it names
 // certificate logs, and in every case a trusted time, because the certificate

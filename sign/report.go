@@ -53,6 +53,8 @@ type Report struct {
 	// Refusals is empty exactly when the image is accepted.
 	Refusals  []Refusal `json:"refusals,omitempty"`
 	Platforms []Report  `json:"platforms,omitempty"`
+
+	layers []string // what is wrong with them, if they were read
 }
 
 // Evidence is a signature or attestation that verified.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,8 +21,8 @@ type Source interface {
 	Manifest(ctx context.Context, digest v1.Hash) (Manifest, error)
 	// Tagged returns the manifest that a tag names.
 	Tagged(ctx context.Context, tag string) (Manifest, error)
-	// Blob returns the blob with the digest; more than limit bytes is an error.
-	Blob(ctx context.Context, digest v1.Hash, limit int64) ([]byte, error)
+	// Blob opens the blob with the digest.
+	Blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error)
 	// Referrers lists the manifests that name digest as their subject. An image
 	// without any is an empty list, not an error.
 	Referrers(ctx context.Context, digest v1.Hash) ([]v1.Descriptor, error)
@@ -117,4 +118,21 @@ func hashAs(algorithm string, data []byte) (v1.Hash, error) {
 	}
 	h.Write(data)
 	return v1.Hash{Algorithm: algorithm, Hex: fmt.Sprintf("%x", h.Sum(nil))}, nil
+}
+
+// readBlob reads a small blob and checks its digest.
+func readBlob(ctx context.Context, src Source, digest v1.Hash, limit int64) (data []byte, err error) {
+	blob, err := src.Blob(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, blob.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(blob, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read blob %s: %w", digest, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("read blob %s: more than %d bytes", digest, limit)
+	}
+	return data, checkDigest(data, digest)
 }

@@ -2,9 +2,11 @@ package sign
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +31,10 @@ type VerifyOptions struct {
 	// Required attestations of an index may then be on the index or on every
 	// platform.
 	Platforms bool
+	// Layers reads every layer and configuration and compares its digest, of an
+	// index those of all its platforms. Whoever pulls by digest does the same;
+	// this finds out before.
+	Layers bool
 	// Require lists attestations that must exist, and what they must say.
 	Require []Requirement
 	// Now is when the check happens; zero is the present.
@@ -90,7 +96,13 @@ func examine(ctx context.Context, src Source, digest v1.Hash, platform string, o
 	report.MediaType = m.MediaType
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return report.collect(ctx, src, opts) })
-	if opts.Platforms && m.MediaType.IsIndex() {
+	if opts.Layers && m.MediaType.IsImage() {
+		group.Go(func() (err error) {
+			report.layers, err = checkLayers(ctx, src, m)
+			return err
+		})
+	}
+	if (opts.Platforms || opts.Layers) && m.MediaType.IsIndex() {
 		group.Go(func() (err error) {
 			report.Platforms, err = examinePlatforms(ctx, src, m, opts)
 			return err
@@ -110,7 +122,7 @@ func examinePlatforms(ctx context.Context, src Source, index Manifest, opts Veri
 	for i, c := range children {
 		group.Go(func() (err error) {
 			reports[i], err = examine(ctx, src, c.Digest, platformName(c), VerifyOptions{
-				Keys: opts.Keys, Identities: opts.Identities, TrustedRoot: opts.TrustedRoot, Now: opts.Now,
+				Keys: opts.Keys, Identities: opts.Identities, TrustedRoot: opts.TrustedRoot, Now: opts.Now, Layers: opts.Layers,
 			})
 			return err
 		})
@@ -141,6 +153,47 @@ func platformName(d v1.Descriptor) string {
 		return "unknown platform"
 	}
 	return clip(d.Platform.String())
+}
+
+// checkLayers returns what is wrong with the blobs of an image.
+func checkLayers(ctx context.Context, src Source, image Manifest) (wrong []string, err error) {
+	var m v1.Manifest
+	if err := json.Unmarshal(image.Raw, &m); err != nil {
+		return nil, fmt.Errorf("parse manifest: %w", err)
+	}
+	for _, d := range append(m.Layers, m.Config) {
+		reason, err := checkLayer(ctx, src, d)
+		if err != nil {
+			return nil, err
+		}
+		if reason != "" {
+			wrong = append(wrong, reason)
+		}
+	}
+	return wrong, nil
+}
+
+func checkLayer(ctx context.Context, src Source, d v1.Descriptor) (reason string, err error) {
+	blob, err := src.Blob(ctx, d.Digest)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Sprintf("layer %s is missing", d.Digest), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, blob.Close()) }()
+	h, err := v1.Hasher(d.Digest.Algorithm)
+	if err != nil {
+		return "", fmt.Errorf("read layer %s: %w", d.Digest, err)
+	}
+	n, err := io.Copy(h, io.LimitReader(blob, d.Size+1))
+	if err != nil {
+		return "", fmt.Errorf("read layer %s: %w", d.Digest, err)
+	}
+	if n != d.Size || hex.EncodeToString(h.Sum(nil)) != d.Digest.Hex {
+		return fmt.Sprintf("layer %s has other content than was signed", d.Digest), nil
+	}
+	return "", nil
 }
 
 func readManifest(ctx context.Context, src Source, digest v1.Hash) (Manifest, error) {
@@ -177,11 +230,14 @@ func checkMediaType(m Manifest) error {
 
 // judge turns evidence into refusals, on the report and its platforms.
 func (r *Report) judge(opts VerifyOptions) []Refusal {
-	r.Refusals = r.judgeSignature(opts.Forms)
+	r.Refusals = append(r.judgeSignature(opts.Forms), r.judgeLayers()...)
 	var all []Refusal
 	for i := range r.Platforms {
 		p := &r.Platforms[i]
-		p.Refusals = p.judgeSignature(opts.Forms)
+		p.Refusals = p.judgeLayers()
+		if opts.Platforms {
+			p.Refusals = append(p.judgeSignature(opts.Forms), p.Refusals...)
+		}
 		all = append(all, p.Refusals...)
 	}
 	for _, q := range opts.Require {
@@ -200,6 +256,14 @@ func (r *Report) judgeSignature(forms []Form) []Refusal {
 		if !slices.ContainsFunc(r.Signatures, func(e Evidence) bool { return e.Form == form }) {
 			refusals = append(refusals, r.refuse(CodeForms, "it has no valid signature in %s form", form))
 		}
+	}
+	return refusals
+}
+
+func (r *Report) judgeLayers() []Refusal {
+	var refusals []Refusal
+	for _, reason := range r.layers {
+		refusals = append(refusals, r.refuse(CodeTampered, "%s", reason))
 	}
 	return refusals
 }

@@ -169,16 +169,12 @@ func readBody(resp *http.Response, limit int64) (data []byte, err error) {
 }
 
 // Blob implements [sign.Source].
-func (r *Repository) Blob(ctx context.Context, digest v1.Hash, limit int64) ([]byte, error) {
+func (r *Repository) Blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
 	resp, err := r.get(ctx, r.url("blobs", digest.String()), "", http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
-	data, err := readBody(resp, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read blob %s of %s: %w", digest, r.name, err)
-	}
-	return data, nil
+	return resp.Body, nil
 }
 
 // Referrers implements [sign.Source], through the referrers API or, where the

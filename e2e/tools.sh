@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs the pinned tools that end-to-end tests compare hardstand with, and
+# prints the directory they are in. They are built once and kept outside the
+# repository, in a folder named after their versions.
+#
+#   e2e/tools.sh [TOOL...]     default: cosign
+set -eu
+
+install() { # NAME MODULE-PATH@VERSION [BINARY]
+	version=${2##*@}
+	dir=$cache/$1-$version
+	if [ ! -x "$bin/$1-$version" ]; then
+		mkdir -p "$dir" "$bin"
+		(cd / && GOFLAGS=-mod=mod GOBIN=$dir go install "$2") >&2
+		mv "$dir/${3:-$1}" "$bin/$1-$version"
+	fi
+	ln -sfn "$1-$version" "$bin/$1"
+}
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hardstand-tools
+bin=$cache/bin
+[ $# -gt 0 ] || set -- cosign
+for tool; do
+	case $tool in
+	cosign) install cosign github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5 ;;
+	fulcio) install fulcio github.com/sigstore/fulcio@v1.8.8 ;;
+	rekor) install rekor github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@v2.3.0 posix ;;
+	timestamp-server) install timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3 ;;
+	*) echo "tools.sh: unknown tool $tool" >&2; exit 2 ;;
+	esac
+done
+echo "$bin"
