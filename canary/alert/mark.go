@@ -86,3 +86,6 @@ func markChar(digit uint64) byte {
 	}
 	return '-'
 }
+
+// MarkEpoch is minute zero of a mark.
+func MarkEpoch() time.Time { return markEpoch }

@@ -3,15 +3,18 @@
 // clock, no random source and no file, so the same options give the same
 // bytes, and another build id gives other keys, another mask and other hashes.
 //
-// The program itself is ./multicall, built beforehand for each platform; all
-// decoys of an image are hard links to one copy of it. It must be executable
-// but not readable (mode 0111), because it holds the keys that sign alarms.
+// There are two kinds of program. Tier A is an ELF file of under six kilobytes
+// a decoy that Emit writes itself: it raises an authenticated alarm within some
+// hundred microseconds. Tier B is ./multicall, built beforehand for each
+// platform and hard-linked under every name: it tells who, from where and how,
+// reports over the network and plays its part. By default A runs first and
+// becomes B. Both must be executable but not readable (mode 0111), because
+// they hold what signs alarms.
 package decoy
 
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,6 +41,19 @@ const (
 	ModeQuiet = "quiet"
 )
 
+// Which programs are planted.
+const (
+	// TierBoth plants tier A, which becomes tier B. It is the default.
+	TierBoth = "ab"
+	// TierA needs no Binary; its decoys print one fixed text.
+	TierA = "a"
+	// TierB is the multi-call program alone: one alarm line an execution.
+	TierB = "b"
+)
+
+// FullDir is where tier B stands when tier A has its place.
+const FullDir = "/usr/libexec/coreutils"
+
 // Decoy is one planted tool.
 type Decoy struct {
 	Name   string // of the tool; file names decide which tool is played
@@ -48,7 +64,9 @@ type Decoy struct {
 
 // Options says what to plant. Binary, Arch, Master and BuildID are required.
 type Options struct {
-	Binary  []byte // the multi-call program for Arch, not yet configured
+	Binary  []byte // the multi-call program for Arch, not yet configured; unused with TierA
+	Tier    string // TierBoth where empty
+	Pad     int    // tier A programs have at least so many bytes
 	Arch    string // GOARCH
 	Master  alert.Master
 	BuildID string // alert.CheckName says which form it has
@@ -83,8 +101,8 @@ type File struct {
 	LinkTo  string // hard link to the Path of an earlier File; then Content is nil
 }
 
-// Result is what Emit made. Files[0] is the program; links follow, then the
-// marker.
+// Result is what Emit made. Where tier B is planted, Files[0] is its program;
+// links and tier A programs follow, then the marker.
 type Result struct {
 	Files    []File
 	Register Register
@@ -98,8 +116,9 @@ type Register struct {
 	Build    string       `json:"build"`
 	Image    string       `json:"image,omitempty"`
 	Arch     string       `json:"arch"`
-	Program  string       `json:"program"` // SHA-256, hexadecimal
-	Marker   string       `json:"marker"`  // absolute path
+	Tier     string       `json:"tier"`
+	Program  string       `json:"program,omitempty"` // SHA-256 of tier B, hexadecimal
+	Marker   string       `json:"marker"`            // absolute path
 	MarkerID string       `json:"markerSha256"`
 	Socket   string       `json:"socket"` // abstract, without the leading NUL
 	Decoys   []Registered `json:"decoys"`
@@ -110,6 +129,7 @@ type Register struct {
 type Registered struct {
 	Name   string `json:"name"`
 	Path   string `json:"path"`
+	SHA256 string `json:"sha256"` // of the file, hexadecimal
 	KeyID  string `json:"key"`
 	Mode   string `json:"mode"`
 	OnTrip string `json:"onTrip"`
@@ -136,6 +156,7 @@ func Default() []Decoy {
 
 // Emit makes the files and the register.
 func Emit(o Options) (Result, error) {
+	o.Tier = cmp.Or(o.Tier, TierBoth)
 	if err := o.check(); err != nil {
 		return Result{}, fmt.Errorf("emit decoys: %w", err)
 	}
@@ -143,16 +164,20 @@ func Emit(o Options) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("emit decoys: %w", err)
 	}
-	c := o.configuration(planted)
-	program, err := config.Fill(o.Binary, c, binary.BigEndian.Uint64(o.Master.Derive("mask", 8, o.BuildID, o.Arch)))
+	files, err := o.layOut(planted)
 	if err != nil {
 		return Result{}, fmt.Errorf("emit decoys: %w", err)
 	}
-	return Result{Files: layOut(planted, program, c), Register: o.register(planted, skipped, program, c)}, nil
+	return Result{Files: files, Register: o.register(planted, skipped, files)}, nil
 }
 
 func (o Options) check() error {
-	if len(o.Binary) == 0 {
+	switch o.Tier {
+	case TierA, TierB, TierBoth:
+	default:
+		return fmt.Errorf("tier %q: want %s, %s or %s", o.Tier, TierA, TierB, TierBoth)
+	}
+	if len(o.Binary) == 0 && o.Tier != TierA {
 		return errors.New("there is no multi-call program for this platform")
 	}
 	if o.Arch == "" {
@@ -276,7 +301,7 @@ func canonical(file string) string {
 func (o Options) configuration(planted []Decoy) config.Config {
 	c := config.Config{
 		Build: o.BuildID, Marker: MarkerPath, Socket: Socket(o.Master, o.BuildID),
-		Proof:     []byte(hex.EncodeToString(o.Master.Derive("marker", 16, o.BuildID)) + "\n"),
+		Proof:     o.proof(),
 		Collector: o.Collector, CA: o.CA, Zone: o.Zone,
 	}
 	for _, d := range planted {
@@ -293,22 +318,24 @@ func Socket(master alert.Master, buildID string) string {
 	return hex.EncodeToString(master.Derive("socket", 12, buildID))
 }
 
-func layOut(planted []Decoy, program []byte, c config.Config) []File {
-	files := []File{{Path: planted[0].Path, Mode: 0o111, Content: program}}
-	for _, d := range planted[1:] {
-		files = append(files, File{Path: d.Path, Mode: 0o111, LinkTo: planted[0].Path})
+func (o Options) register(planted []Decoy, skipped []Skipped, files []File) Register {
+	content := map[string][]byte{}
+	for _, f := range files {
+		content[f.Path] = f.Content
+		if f.LinkTo != "" {
+			content[f.Path] = content[f.LinkTo]
+		}
 	}
-	return append(files, File{Path: c.Marker, Mode: 0o444, Content: c.Proof})
-}
-
-func (o Options) register(planted []Decoy, skipped []Skipped, program []byte, c config.Config) Register {
 	r := Register{
-		Version: 1, Build: o.BuildID, Image: o.Image, Arch: o.Arch, Program: digest(program),
-		Marker: c.Marker, MarkerID: digest(c.Proof), Socket: c.Socket, Skipped: skipped,
+		Version: 1, Build: o.BuildID, Image: o.Image, Arch: o.Arch, Tier: o.Tier,
+		Marker: MarkerPath, MarkerID: digest(content[MarkerPath]), Socket: Socket(o.Master, o.BuildID), Skipped: skipped,
+	}
+	if o.Tier != TierA {
+		r.Program = digest(files[0].Content)
 	}
 	for _, d := range planted {
 		r.Decoys = append(r.Decoys, Registered{
-			Name: d.Name, Path: d.Path, KeyID: o.Master.Key(o.BuildID, d.Name).ID(), Mode: d.Mode, OnTrip: d.OnTrip,
+			Name: d.Name, Path: d.Path, SHA256: digest(content[d.Path]), KeyID: o.Master.Key(o.BuildID, d.Name).ID(), Mode: d.Mode, OnTrip: d.OnTrip,
 		})
 	}
 	return r

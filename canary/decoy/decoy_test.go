@@ -54,7 +54,9 @@ func emit(t *testing.T, o Options) Result {
 }
 
 func TestEmitLaysOutOneProgramAndLinks(t *testing.T) {
-	r := emit(t, options(t))
+	o := options(t)
+	o.Tier = TierB
+	r := emit(t, o)
 	seen := map[string]bool{}
 	for i, f := range r.Files {
 		marker := i == len(r.Files)-1
@@ -183,6 +185,7 @@ func TestEmitRefuses(t *testing.T) {
 		"no master":        {func(o *Options) { o.Master = alert.Master{} }, "canary keygen"},
 		"no build id":      {func(o *Options) { o.BuildID = "" }, "build id"},
 		"odd build id":     {func(o *Options) { o.BuildID = "B 1" }, "build id"},
+		"odd tier":         {func(o *Options) { o.Tier = "c" }, "tier"},
 		"no platform":      {func(o *Options) { o.Arch = "" }, "architecture"},
 		"odd policy":       {func(o *Options) { o.OnTrip = "panic" }, "on-trip"},
 		"plain collector":  {func(o *Options) { o.Collector = "http://c" }, "https"},
@@ -200,6 +203,51 @@ func TestEmitRefuses(t *testing.T) {
 		c.change(&o)
 		if _, err := Emit(o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestTiers(t *testing.T) {
+	for tier, want := range map[string]struct{ programs, links int }{
+		TierA: {30, 0}, TierB: {1, 29}, TierBoth: {31, 29}, "": {31, 29},
+	} {
+		o := options(t)
+		o.Tier = tier
+		if tier == TierA {
+			o.Binary = nil
+		}
+		r := emit(t, o)
+		programs, links, paths := 0, 0, map[string]bool{}
+		for _, f := range r.Files {
+			switch {
+			case f.LinkTo != "" && !paths[f.LinkTo]:
+				t.Errorf("tier %q: %s links to what is not there yet", tier, f.Path)
+			case f.LinkTo != "":
+				links++
+			case f.Mode == 0o111:
+				programs++
+			}
+			paths[f.Path] = true
+		}
+		if programs != want.programs || links != want.links {
+			t.Errorf("tier %q: %d programs and %d links, want %+v", tier, programs, links, want)
+		}
+		for _, d := range r.Register.Decoys {
+			if !paths[d.Path] || len(d.SHA256) != 64 {
+				t.Errorf("tier %q: the register names %+v", tier, d)
+			}
+		}
+	}
+}
+
+func TestFixedFaces(t *testing.T) {
+	for name, want := range map[string]string{
+		"ls":  "ls: cannot open directory '.': Permission denied\n",
+		"id":  "id: error while loading shared libraries: libc.so.6: cannot open shared object file: Permission denied\n",
+		"apt": "apt: error while loading shared libraries: libc.so.6: cannot open shared object file: Permission denied\n",
+	} {
+		if got, stream, code := fixedFace(name); got != want || stream != 2 || code == 0 {
+			t.Errorf("%s: %q on %d, exit %d", name, got, stream, code)
 		}
 	}
 }

@@ -161,26 +161,41 @@ func (c container) waitHealth(want string, limit time.Duration) time.Duration {
 
 func goApp() decoy.File { return decoy.File{Path: "/app", Mode: 0o755, Content: pidOne} }
 
+// TestTrip runs each tier, and where the kernel emulates it, the other
+// architecture's.
 func TestTrip(t *testing.T) {
-	c := start(t, decoy.Options{}, goApp(), "--network=none")
-	c.waitHealth("healthy", 15*time.Second)
-	out := c.exec(c.id, "ls", "-la", "/root")
-	if want := "ls: cannot open directory '/root': Permission denied\n"; out.Code != 2 || out.Stderr != want {
-		t.Errorf("ls: exit %d, %q", out.Code, out.Stderr)
-	}
-	took := c.waitHealth("unhealthy", 10*time.Second)
-	t.Logf("unhealthy after %v: %s", took, c.health())
-	if health := c.health(); !strings.Contains(health, "ls") {
-		t.Errorf("the probe does not name the decoy: %s", health)
-	}
-	events := c.alarms()
-	if len(events) != 1 {
-		t.Fatalf("%d alarms, want 1", len(events))
-	}
-	e := events[0]
-	t.Logf("%+v", e)
-	if e.Decoy != "ls" || e.Path != "/usr/bin/ls" || e.Origin != alert.FromOutside || e.Latch != alert.LatchSet ||
-		strings.Join(e.Argv, " ") != "ls -la /root" || e.UID != 65532 || !strings.HasPrefix(e.Container, c.id[:12]) {
-		t.Errorf("unexpected alarm %+v", e)
+	for tier, want := range map[string]int{decoy.TierA: 1, decoy.TierB: 1, decoy.TierBoth: 2} {
+		t.Run("tier-"+tier, func(t *testing.T) {
+			c := start(t, decoy.Options{Tier: tier, BuildID: "trip"}, goApp(), "--network=none")
+			c.waitHealth("healthy", 15*time.Second)
+			out := c.exec(c.id, "ls")
+			if want := "ls: cannot open directory '.': Permission denied\n"; out.Code != 2 || out.Stderr != want {
+				t.Errorf("ls: exit %d, %q", out.Code, out.Stderr)
+			}
+			took := c.waitHealth("unhealthy", 10*time.Second)
+			t.Logf("unhealthy after %v: %s", took, c.health())
+			if health := c.health(); !strings.Contains(health, "ls") {
+				t.Errorf("the probe does not name the decoy: %s", health)
+			}
+			events := c.alarms()
+			if len(events) != want {
+				t.Fatalf("%d alarms, want %d", len(events), want)
+			}
+			for i, e := range events {
+				latch := alert.LatchSet
+				if i > 0 {
+					latch = alert.LatchAlready
+				}
+				if e.Decoy != "ls" || e.PPID != 0 || e.Latch != latch || e.UID != 65532 || e.GID != 65532 || e.Count != uint64(i+1) ||
+					time.Since(e.At()).Abs() > time.Minute || e.PID != events[0].PID || e.PID < 2 {
+					t.Errorf("alarm %d: %+v", i, e)
+				}
+			}
+			full := events[len(events)-1]
+			if tier != decoy.TierA && (!strings.HasSuffix(full.Path, "/ls") || full.Origin != alert.FromOutside ||
+				strings.Join(full.Argv, " ") != "ls" || !strings.HasPrefix(full.Container, c.id[:12])) {
+				t.Errorf("%+v", full)
+			}
+		})
 	}
 }
