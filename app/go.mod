@@ -1,3 +1,3 @@
 module github.com/hardstand/hardstand/app
 
-go 1.25
+go 1.26

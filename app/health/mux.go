@@ -1,0 +1,5 @@
+//go:build !health_nomux
+
+package health
+
+func init() { muxOnce() }
