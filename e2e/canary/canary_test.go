@@ -63,11 +63,14 @@ type container struct {
 	t      *testing.T
 	id     string
 	master alert.Master
+	files  []decoy.File
 }
 
 func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) container {
 	t.Helper()
-	o.Binary, o.Arch, o.Master = multicall, "amd64", alert.NewMaster()
+	if o.Master = alert.NewMaster(); o.Binary == nil {
+		o.Binary, o.Arch = multicall, "amd64"
+	}
 	if o.BuildID == "" {
 		o.BuildID = strings.ToLower(t.Name()[4:8])
 	}
@@ -92,7 +95,7 @@ func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) con
 		_, _ = docker.Run(ctx, "rm", "-f", id) // nothing depends on it
 		_, _ = docker.Run(ctx, "rmi", "-f", tag)
 	})
-	return container{t: t, id: id, master: o.Master}
+	return container{t: t, id: id, master: o.Master, files: files}
 }
 
 func (c container) exec(args ...string) stage.Output {
@@ -197,5 +200,36 @@ func TestTrip(t *testing.T) {
 				t.Errorf("%+v", full)
 			}
 		})
+	}
+}
+
+// TestArm64 runs the other architecture's decoys under Debian's
+// qemu-user-static inside a container. The emulator has to read the program,
+// so this container's user is root.
+func TestArm64(t *testing.T) {
+	qemu, err := os.ReadFile("/usr/bin/qemu-aarch64-static")
+	if err != nil {
+		t.Skip("needs qemu-user-static")
+	}
+	binary, err := stage.GoBuild(t.Context(), stage.Multicall, "arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, decoy.Options{BuildID: "arm", Arch: "arm64", Binary: binary}, goApp(), "--network=none", "--user=0")
+	if err := docker.Import(t.Context(), "canary-qemu", append(c.files, decoy.File{Path: "/qemu", Mode: 0o755, Content: qemu}), `ENTRYPOINT ["/app"]`); err != nil {
+		t.Fatal(err)
+	}
+	if c.id, err = docker.Run(t.Context(), "run", "-d", "--network=none", "canary-qemu"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = docker.Run(context.Background(), "rm", "-f", c.id) }) // nothing depends on it
+	time.Sleep(500 * time.Millisecond)
+	fast, full := c.exec(c.id, "/qemu", "/usr/bin/ls"), c.exec(c.id, "/qemu", "/usr/libexec/coreutils/ls")
+	if want := "ls: cannot open directory '.': Permission denied\n"; full.Code != 2 || full.Stderr != want {
+		t.Errorf("tier B: exit %d, %q", full.Code, full.Stderr)
+	}
+	events := c.alarms()
+	if len(events) != 2 || events[0].Latch != alert.LatchSet || events[1].Latch != alert.LatchAlready || events[1].Count != 2 {
+		t.Errorf("tier A returned %+v; %d alarms: %+v", fast, len(events), events)
 	}
 }
