@@ -195,6 +195,9 @@ func (o Options) check() error {
 			return fmt.Errorf("collector %q: want an https URL without a user", o.Collector)
 		}
 	}
+	if (o.Collector != "" || o.Zone != "") && (o.Tier == TierA || !config.Networked(o.Binary)) {
+		return errors.New("a collector or zone is set, but no planted program can use the network: plant tier B, built without the tag nonet")
+	}
 	return checkPolicy(o.OnTrip)
 }
 

@@ -189,6 +189,7 @@ func TestEmitRefuses(t *testing.T) {
 		"no platform":      {func(o *Options) { o.Arch = "" }, "architecture"},
 		"odd policy":       {func(o *Options) { o.OnTrip = "panic" }, "on-trip"},
 		"plain collector":  {func(o *Options) { o.Collector = "http://c" }, "https"},
+		"no network":       {func(o *Options) { o.Collector = "https://c/" }, "without the tag nonet"},
 		"relative":         {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "usr/bin/ls"}} }, "absolute"},
 		"climbing":         {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "/usr/../ls"}} }, "absolute and clean"},
 		"other name":       {func(o *Options) { o.Decoys = []Decoy{{Name: "ls", Path: "/usr/bin/dir"}} }, "end in the decoy's name"},
@@ -257,7 +258,7 @@ func TestProgram(t *testing.T) {
 	const limit = 4_800_000 // bytes
 	for _, arch := range []string{"amd64", "arm64"} {
 		out := filepath.Join(t.TempDir(), arch)
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", out, "./multicall")
+		cmd := exec.Command("go", "build", "-trimpath", "-gcflags=all=-l", "-ldflags", "-s -w -buildid=", "-o", out, "./multicall")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("build for %s: %v: %s", arch, err, text)

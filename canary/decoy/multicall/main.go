@@ -28,14 +28,18 @@ func main() {
 	name := self.Path[strings.LastIndexByte(self.Path, '/')+1:]
 	c, err := config.Parse(block[:])
 	var d config.Decoy
+	var reported <-chan struct{}
 	if err == nil {
 		d = choose(c.Decoys, name)
-		trip(c, d, self, now)
+		reported = trip(c, d, self, now)
 	}
 	if d.Name != "" {
 		name = d.Name
 	}
 	code := face.Play(face.Call{Name: name, Args: arguments(self.Argv), Quiet: d.Quiet, World: world(self, now)})
+	if reported != nil {
+		<-reported
+	}
 	syscall.Exit(code)
 }
 
@@ -54,11 +58,12 @@ func choose(decoys []config.Decoy, name string) config.Decoy {
 }
 
 // trip raises the alarm. The latch comes first: whoever kills this process
-// early can no longer take it back.
-func trip(c config.Config, d config.Decoy, self scene.Self, now time.Time) {
+// early can no longer take it back. The channel closes when the network has
+// been told; it is nil where there is nothing to tell.
+func trip(c config.Config, d config.Decoy, self scene.Self, now time.Time) (reported <-chan struct{}) {
 	proof := scene.Prove(c.Marker, c.Proof)
 	if !proof.Image() {
-		return
+		return nil
 	}
 	e := alert.Event{Build: c.Build, Decoy: d.Name, Time: now.UnixMicro(), OnTrip: d.OnTrip}
 	e.Latch = scene.Latch(proof, d.Name, now)
@@ -70,14 +75,24 @@ func trip(c config.Config, d config.Decoy, self scene.Self, now time.Time) {
 		line := alert.KeyFromBytes(d.Key).Seal(e, alert.MaxLine-1)
 		scene.WriteLog(proof, append([]byte{'\n'}, line...)) // ends what the application left unfinished
 		scene.Send(c.Socket, line)
+		reported = report(c, d, e)
 	}
 	switch d.OnTrip {
 	case alert.TripDegrade:
 		scene.Degrade(proof)
 	case alert.TripFall:
+		if reported != nil {
+			select { // falling ends the network with the container
+			case <-reported:
+			case <-time.After(fallWait):
+			}
+		}
 		scene.Fall(proof)
 	}
+	return reported
 }
+
+const fallWait = 50 * time.Millisecond
 
 func look() scene.Self {
 	self := scene.Self{Env: syscall.Environ(), Limits: scene.ReadLimits()}

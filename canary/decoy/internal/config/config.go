@@ -47,6 +47,13 @@ func Magic() []byte {
 	return magic
 }
 
+// Networked says whether an unfilled program can report to a collector: the
+// byte behind the magic is 1.
+func Networked(program []byte) bool {
+	at := bytes.Index(program, Magic())
+	return at >= 0 && at+magicSize < len(program) && program[at+magicSize] == 1
+}
+
 // Fill returns program with its one unfilled block filled. seed masks the
 // block; the same seed and configuration give the same bytes.
 func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
