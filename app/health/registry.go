@@ -358,6 +358,7 @@ func (r *Registry) Close() error {
 		}
 	}
 	r.watch.close()
+	r.keep(gateView, nil)
 	if len(hung) > 0 {
 		return fmt.Errorf("close health registry: checks still running: %s", strings.Join(hung, ", "))
 	}

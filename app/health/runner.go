@@ -18,6 +18,9 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("check panicked: %v", e.Value) }
 
+// closeGrace is what a run that is over its timeout gets to end after cancel.
+const closeGrace = 100 * time.Millisecond
+
 var errGoexit = errors.New("check called runtime.Goexit")
 
 // runner runs one check, one run at a time: on a goroutine that lasts when
@@ -216,10 +219,12 @@ func (r *runner) stopped() bool {
 		}
 	}
 	r.await(context.Background(), done)
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
 	select {
 	case <-done:
 		return true
-	default:
+	case <-timer.C:
 		return false
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // view is the answer of a group at one generation. It holds until a check
@@ -17,6 +18,9 @@ type view struct {
 	drain  string
 	failed []verdict // checks that are not Pass
 	bodies [Full + 1]atomic.Pointer[body]
+
+	over  atomic.Bool // of gateView: set by timer when the view's time is up
+	timer *time.Timer
 }
 
 type verdict struct {
@@ -37,7 +41,7 @@ const gateView = Group(0)
 
 // view returns the present answer of slot, which is a group or gateView.
 func (r *Registry) view(ctx context.Context, slot Group) *view {
-	if v := r.views[slot].Load(); v != nil && v.gen == r.gen.Load() && (v.until == forever || now() < v.until) {
+	if v := r.views[slot].Load(); v != nil && v.gen == r.gen.Load() && v.holds(slot) {
 		return v
 	}
 	g := slot
@@ -47,9 +51,29 @@ func (r *Registry) view(ctx context.Context, slot Group) *view {
 	r.refresh(ctx, g)
 	v := r.walk(g, slot != gateView, nil)
 	if v.until != never {
-		r.views[slot].Store(v)
+		r.keep(slot, v)
 	}
 	return v
+}
+
+// holds reports whether the view's time is not up. Every request to the
+// application pays for the gate, and reading the clock is most of what that
+// costs, so its view has a timer instead. A runtime whose timers are stuck
+// serves no requests either.
+func (v *view) holds(slot Group) bool {
+	if slot == gateView {
+		return !v.over.Load()
+	}
+	return v.until == forever || now() < v.until
+}
+
+func (r *Registry) keep(slot Group, v *view) {
+	if v != nil && slot == gateView && v.until != forever {
+		v.timer = time.AfterFunc(time.Duration(v.until-now()), func() { v.over.Store(true) })
+	}
+	if old := r.views[slot].Swap(v); old != nil && old.timer != nil {
+		old.timer.Stop()
+	}
 }
 
 // walk evaluates the checks of g that skip does not name.
@@ -78,7 +102,7 @@ func (c *Check) expiry(until int64, out *outcome) int64 {
 	switch {
 	case c.runner == nil || c.runner.every > 0:
 		return until
-	case c.runner.ttl == 0:
+	case c.runner.ttl == 0, out.runs == 0:
 		return never
 	}
 	return min(until, after(out.at, c.runner.ttl))
