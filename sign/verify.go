@@ -80,10 +80,30 @@ func Verify(ctx context.Context, src Source, digest v1.Hash, opts VerifyOptions)
 	if err != nil {
 		return report, fmt.Errorf("verify %s: %w", digest, err)
 	}
-	if refusals := report.judge(opts); len(refusals) > 0 {
-		return report, &RefusedError{Refusals: refusals}
+	return report, report.Judge(opts)
+}
+
+// Examine collects what opts accepts as evidence for an image and for all its
+// platforms, and judges none of it: the report may show an unsigned image.
+func Examine(ctx context.Context, src Source, digest v1.Hash, opts VerifyOptions) (Report, error) {
+	if err := opts.validate(); err != nil {
+		return Report{}, fmt.Errorf("examine %s: %w", digest, err)
+	}
+	opts.Platforms = true
+	report, err := examine(ctx, src, digest, "", opts)
+	if err != nil {
+		return report, fmt.Errorf("examine %s: %w", digest, err)
 	}
 	return report, nil
+}
+
+// Judge decides about the evidence in a report of [Examine]; the answer no is a
+// *[RefusedError]. It sets the refusals of the report and its platforms.
+func (r *Report) Judge(opts VerifyOptions) error {
+	if refusals := r.judge(opts); len(refusals) > 0 {
+		return &RefusedError{Refusals: refusals}
+	}
+	return nil
 }
 
 // examine collects the evidence for one digest and, if asked, its platforms.

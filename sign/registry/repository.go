@@ -314,3 +314,14 @@ func (r *Repository) put(ctx context.Context, reference string, m sign.Manifest,
 	}
 	return nil
 }
+
+// mediaTypeOf reads what a manifest says of itself; OCI is the default.
+func mediaTypeOf(raw []byte) types.MediaType {
+	var m struct {
+		MediaType types.MediaType `json:"mediaType"`
+	}
+	if json.Unmarshal(raw, &m) != nil || m.MediaType == "" {
+		return types.OCIManifestSchema1
+	}
+	return m.MediaType
+}
