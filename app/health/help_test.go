@@ -2,8 +2,23 @@ package health_test
 
 import (
 	"log/slog"
+	"runtime"
+	"strings"
 
 	"github.com/hardstand/hardstand/app/health"
 )
 
 func quiet() *health.Registry { return health.New(health.Logger(slog.New(slog.DiscardHandler))) }
+
+// goroutines counts those that execute or were started by the package, in the
+// whole process but for the ones the tests themselves are.
+func goroutines() int {
+	buf := make([]byte, 8<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "created by github.com/hardstand/hardstand/app/health.") {
+			n++
+		}
+	}
+	return n
+}

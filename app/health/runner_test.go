@@ -71,7 +71,7 @@ func TestHungCheckFailsForAsLongAsItHangs(t *testing.T) {
 		if got := ready(r); got != 200 {
 			t.Fatalf("healthy: %d", got)
 		}
-		before := runtime.NumGoroutine()
+		before := goroutines()
 		hang.Store(true)
 		time.Sleep(10*time.Second + 4*time.Second)
 		if got := ready(r); got != 200 {
@@ -98,7 +98,7 @@ func TestHungCheckFailsForAsLongAsItHangs(t *testing.T) {
 		if d := hung.Sub(res.Since); d < 0 || d > 200*time.Millisecond {
 			t.Errorf("hung since %v, want about %v", res.Since, hung)
 		}
-		if n := runtime.NumGoroutine() - before; n != 0 {
+		if n := goroutines() - before; n != 0 {
 			t.Errorf("%d more goroutines while hung", n)
 		}
 		if got := runs.Load(); got != 2 {
@@ -350,14 +350,14 @@ func TestHungCheckBlocksNeitherRegisterNorProbes(t *testing.T) {
 			t.Errorf("four probes took %v, want the timeout of ten seconds", d)
 		}
 		begin = time.Now()
-		before := runtime.NumGoroutine()
+		before := goroutines()
 		for range 100 {
 			if got := r.CheckStatus(); !strings.HasPrefix(got["hung"], "check is hung: running since ") {
 				t.Fatalf("%v", got)
 			}
 		}
 		synctest.Wait()
-		if d, n := time.Since(begin), runtime.NumGoroutine()-before; d != 0 || n > 0 {
+		if d, n := time.Since(begin), goroutines()-before; d != 0 || n > 0 {
 			t.Errorf("later probes took %v and left %d goroutines", d, n)
 		}
 		if err := r.Close(); err == nil || !strings.Contains(err.Error(), "hung") {
@@ -437,7 +437,7 @@ func TestRunNow(t *testing.T) {
 
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
+		before := goroutines()
 		r := quiet()
 		for i := range 200 {
 			name := string(rune('a'+i%26)) + string(rune('0'+i/26))
@@ -459,7 +459,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		closeRegistry(t, r)
 		time.Sleep(2 * time.Second) // the callers' own goroutines end
 		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n != 0 {
+		if n := goroutines() - before; n != 0 {
 			t.Errorf("%d goroutines left", n)
 		}
 		if _, err := r.Add("late", ok); !errors.Is(err, health.ErrClosed) {
@@ -477,13 +477,13 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 // docker leaks the goroutine of a periodic check whose registration is refused,
 // and of every checker that is dropped.
 func TestDroppedPeriodicCheckerStops(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	for range 100 {
 		health.PeriodicChecker(health.CheckFunc(func() error { return nil }), time.Hour)
 	}
-	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; {
+	for deadline := time.Now().Add(10 * time.Second); goroutines() > before; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines left", runtime.NumGoroutine()-before)
+			t.Fatalf("%d goroutines left", goroutines()-before)
 		}
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)
@@ -494,7 +494,7 @@ func TestRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := quiet()
 		defer closeRegistry(t, r)
-		before := runtime.NumGoroutine()
+		before := goroutines()
 		c := add(t, r, "tenant", func(context.Context) error { return errors.New("bad") })
 		if _, err := r.Add("tenant", ok); !errors.Is(err, health.ErrDuplicate) {
 			t.Errorf("second Add: %v", err)
@@ -510,7 +510,7 @@ func TestRemove(t *testing.T) {
 		}
 		add(t, r, "tenant", ok).Remove()
 		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n != 0 {
+		if n := goroutines() - before; n != 0 {
 			t.Errorf("%d goroutines left", n)
 		}
 	})
