@@ -68,7 +68,11 @@ func fastRun(args, env []string) (code int, answered bool) {
 	if o.NChecks != 1 || o.Checks[0].TLS {
 		return 0, false
 	}
-	began := single.Now()
+	began := int64(0)
+	if o.Wait > 0 {
+		began = single.Now()
+	}
+	single.Timing = o.Verbose || o.JSON
 	fastStates[0] = &single
 	for {
 		if single.Latch() {

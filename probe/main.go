@@ -74,6 +74,9 @@ func checkAll(o *option.Options) int {
 	for i := 1; i < o.NChecks; i++ {
 		states[i] = new(check.State)
 	}
+	for _, s := range states[:o.NChecks] {
+		s.Timing = o.Verbose || o.JSON
+	}
 	began := single.Now()
 	for {
 		if single.Latch() {

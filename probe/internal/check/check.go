@@ -35,6 +35,7 @@ const (
 // SetTarget and by package option, and may be written to a connection as they
 // are. The zero value checks http://localhost:8080/.
 type Check struct {
+	_    [0]func() // not comparable: no code to compare it
 	Kind Kind
 	TLS  bool
 	// Host is "" or "localhost" (127.0.0.1, then ::1), an IP address without
@@ -52,7 +53,6 @@ type Check struct {
 	Method    string // default GET
 	HostName  string // Host header or :authority; default from the target
 	UserAgent string
-	Headers   [MaxHeaders]string // "Name: value"; metadata of gRPC
 	NHeaders  int
 	Codes     wire.Codes
 	Contains  string // the body must contain it
@@ -60,7 +60,6 @@ type Check struct {
 	JSONWant  string
 	Redirects bool // follow redirects to the same scheme, host and port
 
-	Services  [MaxServices]string
 	NServices int
 
 	CAFile     string
@@ -71,6 +70,9 @@ type Check struct {
 
 	MaxAge    int64  // nanoseconds; 0: any age
 	FirstLine string // first line that a file must have; "": any
+
+	Headers  [MaxHeaders]string // "Name: value"; metadata of gRPC
+	Services [MaxServices]string
 }
 
 // Class of an outcome. Its number is the exit code of grpc_health_probe.
@@ -104,13 +106,16 @@ func (p Phase) Name() string { return phaseNames[p] }
 // State is a check in progress and then its outcome. It is large; before the
 // runtime starts there is one, a package variable.
 type State struct {
-	machine.Socket
 	Class Class
-	Took  [Phases]int64 // nanoseconds
-	Total int64
+	// Timing asks for the times of the phases: reading the clock is a good
+	// part of what a check costs.
+	Timing bool
+	Took   [Phases]int64 // nanoseconds
+	Total  int64
 
 	check    *Check
 	began    int64
+	mark     int64 // when the phase under way began
 	deadline int64
 	timeout  int64
 	phase    Phase
@@ -118,6 +123,9 @@ type State struct {
 	secure   stream
 	target   string // request target, after redirects
 	message  wire.Buffer
+
+	// The large ones come last, so that the others are near.
+	machine.Socket
 	text     [512]byte
 	out      [MaxRequest]byte
 	in       [wire.MaxFrame]byte
@@ -130,9 +138,9 @@ type State struct {
 }
 
 // stream is an encrypted connection on top of the socket.
-type stream interface {
-	read(p []byte) (int, string)
-	write(p []byte) string
+type stream struct {
+	read  func(p []byte) (int, string)
+	write func(p []byte) string
 }
 
 // startTLS encrypts the connection of s and returns why that failed, or "". It
@@ -149,11 +157,13 @@ func (s *State) Message() []byte { return s.message.Bytes() }
 func (s *State) Run(c *Check, timeout int64) Class {
 	s.check, s.timeout = c, timeout
 	s.began = s.Now()
+	s.mark = s.began
 	s.deadline = s.began + timeout
 	s.Took = [Phases]int64{}
 	s.message = wire.NewBuffer(s.text[:])
-	s.secure = nil
+	s.secure = stream{}
 	s.Class = Healthy
+	s.phase, s.doing = PhaseConnect, "connecting"
 	switch c.Kind {
 	case HTTP:
 		s.checkHTTP()
@@ -167,11 +177,15 @@ func (s *State) Run(c *Check, timeout int64) Class {
 		s.checkFile()
 	}
 	s.Socket.Close()
-	s.Total = s.Now() - s.began
+	end := s.Now()
+	s.Took[s.phase] += end - s.mark
+	s.Total = end - s.began
 	return s.Class
 }
 
 // fail ends the check with a reason. Only the first reason counts.
+//
+//go:noinline
 func (s *State) fail(class Class, why string) bool {
 	if s.Class == Healthy {
 		s.Class = class
@@ -182,6 +196,8 @@ func (s *State) fail(class Class, why string) bool {
 }
 
 // failCause ends the check with what was being done and the system's reason.
+//
+//go:noinline
 func (s *State) failCause(class Class, what string, cause machine.Cause) bool {
 	if s.Class != Healthy {
 		return false
@@ -195,6 +211,8 @@ func (s *State) failCause(class Class, what string, cause machine.Cause) bool {
 }
 
 // timedOut ends the check because its time is over.
+//
+//go:noinline
 func (s *State) timedOut() bool {
 	class := NoAnswer
 	if s.phase != PhaseAnswer {
@@ -209,14 +227,22 @@ func (s *State) timedOut() bool {
 	return false
 }
 
-// enter starts a phase and what to say if time runs out in it.
+// enter ends one phase and starts another; doing is what to say if time runs
+// out in it.
 func (s *State) enter(p Phase, doing string) {
+	if s.Timing {
+		now := s.Now()
+		s.Took[s.phase] += now - s.mark
+		s.mark = now
+	}
 	s.phase, s.doing = p, doing
 }
 
 // read reads into s.in. It returns 0 and true at the end of the stream.
+//
+//go:noinline
 func (s *State) read() (int, bool) {
-	if s.secure != nil {
+	if s.secure.read != nil {
 		n, why := s.secure.read(s.in[:])
 		if why == timeoutText {
 			return 0, s.timedOut()
@@ -237,8 +263,10 @@ func (s *State) read() (int, bool) {
 }
 
 // write sends p, which must be part of s.
+//
+//go:noinline
 func (s *State) write(p []byte) bool {
-	if s.secure != nil {
+	if s.secure.read != nil {
 		why := s.secure.write(p)
 		if why == timeoutText {
 			return s.timedOut()
@@ -262,6 +290,8 @@ func (s *State) write(p []byte) bool {
 const timeoutText = "timed out"
 
 // PutDuration appends ns as milliseconds, or seconds if it is one or more.
+//
+//go:noinline
 func PutDuration(w *wire.Buffer, ns int64) {
 	unit, name := int64(1e6), "ms"
 	if ns >= 1e9 {

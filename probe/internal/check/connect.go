@@ -9,17 +9,11 @@ func (s *State) connect() bool {
 	c := s.check
 	s.enter(PhaseConnect, "connecting")
 	s.Chatty = c.TLS || c.NServices > 1
-	start := s.Now()
 	total := s.deadline
 	if c.ConnectTimeout > 0 {
-		s.deadline = start + c.ConnectTimeout
+		s.deadline = s.Now() + c.ConnectTimeout
 	}
-	if !s.dial() {
-		return false
-	}
-	connected := s.Now()
-	s.Took[PhaseConnect] += connected - start
-	if c.TLS && !s.encrypt(connected) {
+	if !s.dial() || c.TLS && !s.encrypt() {
 		return false
 	}
 	if c.ConnectTimeout > 0 {
@@ -29,7 +23,7 @@ func (s *State) connect() bool {
 	return true
 }
 
-func (s *State) encrypt(connected int64) bool {
+func (s *State) encrypt() bool {
 	s.enter(PhaseTLS, "in the TLS handshake")
 	if startTLS == nil {
 		return s.fail(NoConnect, "this probe was built without TLS")
@@ -42,7 +36,6 @@ func (s *State) encrypt(connected int64) bool {
 		return s.fail(NoConnect, why)
 	}
 	s.secure = secure
-	s.Took[PhaseTLS] += s.Now() - connected
 	return true
 }
 
@@ -59,7 +52,7 @@ func (s *State) dial() bool {
 			return false
 		}
 		deadline := s.deadline
-		if rest := len(list) - i; rest > 1 {
+		if rest := len(list) - i; rest > 1 && !loopback(a) {
 			now := s.Now()
 			deadline = now + (s.deadline-now)/int64(rest)
 		}

@@ -9,7 +9,6 @@ func (s *State) checkFastCGI() {
 		return
 	}
 	c := s.check
-	start := s.Now()
 	s.enter(PhaseAnswer, "waiting for the answer")
 	path, query := c.Path, ""
 	for i := range len(path) {
@@ -31,7 +30,6 @@ func (s *State) checkFastCGI() {
 	if s.write(w.Bytes()) && s.readFastCGI() {
 		s.judgeHTTP()
 	}
-	s.Took[PhaseAnswer] += s.Now() - start
 }
 
 func (s *State) readFastCGI() bool {

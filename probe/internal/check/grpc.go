@@ -9,7 +9,6 @@ func (s *State) checkGRPC() {
 	if !s.connect() {
 		return
 	}
-	start := s.Now()
 	s.enter(PhaseAnswer, "waiting for the health service")
 	s.call.Reset()
 	n := max(c.NServices, 1)
@@ -18,7 +17,6 @@ func (s *State) checkGRPC() {
 			break
 		}
 	}
-	s.Took[PhaseAnswer] += s.Now() - start
 	if s.Class == Healthy {
 		s.message.Str("SERVING")
 	}

@@ -31,13 +31,12 @@ func (s *State) checkHTTP() {
 			return
 		}
 		s.Socket.Close()
-		s.secure = nil
+		s.secure = stream{}
 	}
 }
 
 // exchangeHTTP sends the request and reads the whole answer.
 func (s *State) exchangeHTTP() bool {
-	start := s.Now()
 	s.enter(PhaseAnswer, "waiting for the answer's headers")
 	w := wire.NewBuffer(s.out[:])
 	s.request(&w)
@@ -49,9 +48,7 @@ func (s *State) exchangeHTTP() bool {
 	}
 	r := &s.http
 	*r = wire.Response{Head: s.check.Method == "HEAD", Keep: s.keep()}
-	ok := s.readHTTP(r)
-	s.Took[PhaseAnswer] += s.Now() - start
-	return ok
+	return s.readHTTP(r)
 }
 
 func (s *State) readHTTP(r *wire.Response) bool {
@@ -120,6 +117,8 @@ func (s *State) request(w *wire.Buffer) {
 }
 
 // hasHeader reports whether the check sets the header, named in lower case.
+//
+//go:noinline
 func (c *Check) hasHeader(name string) bool {
 	for _, h := range c.Headers[:c.NHeaders] {
 		if len(h) > len(name) && h[len(name)] == ':' && equalFold(h[:len(name)], name) {
@@ -129,6 +128,7 @@ func (c *Check) hasHeader(name string) bool {
 	return false
 }
 
+//go:noinline
 func equalFold(a, lower string) bool {
 	for i := range len(a) {
 		if wire.Lower(a[i]) != lower[i] {

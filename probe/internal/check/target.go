@@ -365,10 +365,13 @@ func durationUnit(s string) (unit int64, size int) {
 	return 0, 0
 }
 
+//go:noinline
 func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
 
+//go:noinline
 func hasSuffix(s, p string) bool { return len(s) >= len(p) && s[len(s)-len(p):] == p }
 
+//go:noinline
 func indexByte(s string, c byte) int {
 	for i := range len(s) {
 		if s[i] == c {

@@ -22,17 +22,17 @@ const maxPEM = 1 << 20
 func handshake(s *State) (stream, string) {
 	config, why := tlsConfig(s.check)
 	if why != "" {
-		return nil, why
+		return stream{}, why
 	}
 	conn := tls.Client(&socketConn{s}, config)
 	if err := conn.Handshake(); err != nil {
-		return nil, tlsProblem(err)
+		return stream{}, tlsProblem(err)
 	}
 	got := conn.ConnectionState().NegotiatedProtocol
 	if s.check.Kind == GRPC && got != "h2" && got != "" {
-		return nil, "TLS: the server does not speak HTTP/2"
+		return stream{}, "TLS: the server does not speak HTTP/2"
 	}
-	return &tlsStream{conn}, ""
+	return tlsStream(conn), ""
 }
 
 func tlsConfig(c *Check) (*tls.Config, string) {
@@ -79,9 +79,9 @@ func (c *Check) loopbackLiteral() bool {
 
 func (c *Check) loadFiles(config *tls.Config) string {
 	if c.CAFile != "" {
-		pem, why := readPEM(c.CAFile)
+		pem, why := readPEM("--ca-file", c.CAFile)
 		if why != "" {
-			return "reading --ca-file: " + why
+			return why
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
@@ -91,13 +91,13 @@ func (c *Check) loadFiles(config *tls.Config) string {
 	if c.CertFile == "" {
 		return ""
 	}
-	cert, why := readPEM(c.CertFile)
+	cert, why := readPEM("--cert-file", c.CertFile)
 	if why != "" {
-		return "reading --cert-file: " + why
+		return why
 	}
-	key, why := readPEM(c.KeyFile)
+	key, why := readPEM("--key-file", c.KeyFile)
 	if why != "" {
-		return "reading --key-file: " + why
+		return why
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -107,86 +107,93 @@ func (c *Check) loadFiles(config *tls.Config) string {
 	return ""
 }
 
-func readPEM(path string) ([]byte, string) {
+// readPEM reads a file of certificates or of a key; flag is for the message.
+func readPEM(flag, path string) (pem []byte, why string) {
 	s := new(machine.Scratch)
 	buf := make([]byte, 64<<10)
-	for {
-		f, cause := s.ReadFile(path, buf)
-		switch {
-		case cause != 0 && cause.Text() == "":
-			return nil, "error"
-		case cause != 0:
-			return nil, cause.Text()
-		case !f.More:
-			return buf[:f.N], ""
-		case len(buf) >= maxPEM:
-			return nil, "longer than 1 MiB"
-		}
+	f, cause := s.ReadFile(path, buf)
+	if f.More {
 		buf = make([]byte, maxPEM)
+		f, cause = s.ReadFile(path, buf)
 	}
+	if f.More {
+		cause = machine.TooBig
+	}
+	if cause != 0 {
+		return nil, "reading " + flag + ": " + cause.Text()
+	}
+	return buf[:f.N], ""
 }
 
-// tlsProblem says why a handshake failed.
+// tlsProblem says why a handshake failed. It unwraps by hand: errors.As brings
+// in reflection, which makes the binary 25 KB larger.
 func tlsProblem(err error) string {
-	var notTLS tls.RecordHeaderError
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var noRoots x509.SystemRootsError
-	var alert tls.AlertError
-	switch {
-	case errors.Is(err, errTimeout):
-		return timeoutText
-	case errors.As(err, &notTLS):
-		return "TLS: the server does not speak TLS on this port"
-	case errors.As(err, &unknown):
-		return "TLS: the certificate is signed by an unknown authority; name its CA with --ca-file"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "TLS: the certificate has expired or is not yet valid"
-	case errors.As(err, &name):
-		return "TLS: the certificate is not for this name; set --server-name if another is right"
-	case errors.As(err, &noRoots):
-		return "TLS: this image has no CA certificates; name the CA with --ca-file"
-	case errors.As(err, &alert):
-		return "TLS: the server refused: " + alert.Error()
-	case errors.Is(err, io.EOF):
-		return "TLS: the server closed the connection"
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch e := e.(type) {
+		case deadlineError:
+			return timeoutText
+		case tls.RecordHeaderError:
+			return "TLS: the server does not speak TLS on this port"
+		case x509.UnknownAuthorityError:
+			return "TLS: the certificate is signed by an unknown authority; name its CA with --ca-file"
+		case x509.CertificateInvalidError:
+			if e.Reason == x509.Expired {
+				return "TLS: the certificate has expired or is not yet valid"
+			}
+		case x509.HostnameError:
+			return "TLS: the certificate is not for this name; set --server-name if another is right"
+		case x509.SystemRootsError:
+			return "TLS: this image has no CA certificates; name the CA with --ca-file"
+		}
+		if e == io.EOF {
+			return "TLS: the server closed the connection"
+		}
 	}
-	return "TLS: " + err.Error()
+	return "TLS: " + alertText(err)
 }
 
-// tlsStream is the encrypted connection.
-type tlsStream struct{ conn *tls.Conn }
-
-func (t *tlsStream) read(p []byte) (int, string) {
-	n, err := t.conn.Read(p)
-	if n > 0 || errors.Is(err, io.EOF) {
-		return n, ""
+// tlsStream makes a stream of an encrypted connection. It does so with
+// functions instead of an interface because a type in an interface keeps all
+// its methods in the binary, and those of its fields' types.
+func tlsStream(conn *tls.Conn) stream {
+	return stream{
+		read: func(p []byte) (int, string) {
+			n, err := conn.Read(p)
+			if n > 0 || err == io.EOF { //nolint:errorlint // crypto/tls returns it bare
+				return n, ""
+			}
+			return 0, streamProblem(err)
+		},
+		write: func(p []byte) string {
+			_, err := conn.Write(p)
+			return streamProblem(err)
+		},
 	}
-	return 0, streamProblem(err)
-}
-
-func (t *tlsStream) write(p []byte) string {
-	_, err := t.conn.Write(p)
-	return streamProblem(err)
 }
 
 func streamProblem(err error) string {
-	var alert tls.AlertError
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, errTimeout):
-		return timeoutText
-	case errors.As(err, &alert):
-		// With TLS 1.3 a server refuses a client certificate only after the
-		// client has finished its handshake.
-		return "TLS: the server refused: " + alert.Error()
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if _, ok := e.(deadlineError); ok {
+			return timeoutText
+		}
 	}
-	return err.Error()
+	if err == nil {
+		return ""
+	}
+	// With TLS 1.3 a server refuses a client certificate only after the client
+	// has finished its handshake.
+	return alertText(err)
 }
 
-var errTimeout error = deadlineError{}
+// alertText words an error, above all an alert of the server.
+func alertText(err error) string {
+	const remote = "remote error: tls: "
+	text := err.Error()
+	if hasPrefix(text, remote) {
+		return "the server refused: " + text[len(remote):]
+	}
+	return text
+}
 
 // deadlineError is a timeout in net's sense, so that crypto/tls does not wrap
 // it into something else.
@@ -220,9 +227,7 @@ func causeError(cause machine.Cause) error {
 	case cause == 0:
 		return nil
 	case cause == machine.TimedOut:
-		return errTimeout
-	case cause.Text() == "":
-		return errors.New("connection failed")
+		return deadlineError{}
 	}
 	return errors.New(cause.Text())
 }

@@ -1,3 +1,4 @@
 //go:build linux && (amd64 || arm64) && !portable
 
-// This file lets the package declare a function without a body: runtimeArgs.
+// This file lets the package declare functions without a body: runtimeArgs,
+// runtimeEnvs.

@@ -42,7 +42,9 @@ const (
 	Unsupported Cause = 4095 // not possible on this platform
 )
 
-// Text names c for a person.
+// Text names c for a person; "error" if it has no name for it.
+//
+//go:noinline
 func (c Cause) Text() string {
 	switch c {
 	case Denied:
@@ -76,17 +78,19 @@ func (c Cause) Text() string {
 	case Unsupported:
 		return "not supported on this platform"
 	}
-	return ""
+	return "error"
 }
 
-// Put appends c's text, or its number if it has none.
+// Put appends c's text and, if that says little, its number.
+//
+//go:noinline
 func (c Cause) Put(w *wire.Buffer) {
-	if t := c.Text(); t != "" {
-		w.Str(t)
-		return
+	t := c.Text()
+	w.Str(t)
+	if t == "error" {
+		w.Byte(' ')
+		w.Int(int64(c))
 	}
-	w.Str("error ")
-	w.Int(int64(c))
 }
 
 // Family of an address.
@@ -105,6 +109,7 @@ const MaxSocketPath = 107
 
 // Addr is where to connect. IP holds 4 or 16 bytes, in network order.
 type Addr struct {
+	_      [0]func() // not comparable: no code to compare it
 	Family Family
 	IP     [16]byte
 	Zone   uint32 // scope of a link-local IPv6 address, 0 if none

@@ -65,7 +65,7 @@ func (s *Scratch) ReadFile(path string, buf []byte) (f File, cause Cause) {
 type Socket struct {
 	Scratch
 	Chatty bool // of no consequence here
-	conn net.Conn
+	conn   net.Conn
 }
 
 func (s *Socket) at(deadline int64) time.Time { return started.Add(time.Duration(deadline - 1)) }

@@ -44,7 +44,7 @@ type Scratch struct {
 		fd              int32
 		events, revents int16
 	}
-	time  [2]int64
+	time  [2]int64 // struct timespec or timeval
 	pair  [2]uint64
 	stat  [256]byte
 	value int32
@@ -57,6 +57,8 @@ const (
 )
 
 // Now returns a monotonic time in nanoseconds.
+//
+//go:noinline
 func (s *Scratch) Now() int64 { return s.clock(clockMonotonic) }
 
 // Wall returns the time of day in nanoseconds since 1970.
@@ -142,44 +144,40 @@ type Socket struct {
 	Scratch
 	// Chatty says that the conversation takes several writes.
 	Chatty bool
-	fd   uintptr
-	open bool
+	fd     uintptr
+	open   bool
 }
 
-// Connect opens s and connects it to a.
+// Connect opens s and connects it to a. The call blocks, within a send timeout:
+// a non-blocking one on loopback always comes back unfinished, because the
+// answer waits in the backlog of the socket that the call itself holds, and
+// would cost a poll and two calls more.
 func (s *Socket) Connect(a *Addr, deadline int64) Cause {
+	left := deadline - s.Now()
+	if left <= 0 {
+		return TimedOut
+	}
 	if cause := s.create(a, syscall.SOCK_STREAM); cause != 0 {
 		return cause
 	}
-	for {
-		_, cause := call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
-		switch cause {
-		case 0:
-			s.noDelay(a)
-			return 0
-		case InProgress, Interrupted:
-			if cause := s.connected(deadline); cause != 0 {
-				s.Close()
-				return cause
-			}
-			s.noDelay(a)
-			return 0
-		case Busy:
-			// A unix socket whose backlog is full. There is nothing to poll
-			// for, so look again shortly.
-			if s.Now() >= deadline {
-				s.Close()
-				return TimedOut
-			}
-			s.Sleep(1e6)
-		default:
-			s.Close()
-			return cause
-		}
+	s.time = [2]int64{left / 1e9, left%1e9/1e3 + 1}
+	call(syscall.SYS_SETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, uintptr(unsafe.Pointer(&s.time)), 16, 0)
+	_, cause := call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
+	switch cause {
+	case InProgress, Busy:
+		cause = TimedOut
+	case Interrupted:
+		cause = s.connected(deadline)
 	}
+	if cause != 0 {
+		s.Close()
+		return cause
+	}
+	s.noDelay(a)
+	return 0
 }
 
-// connected waits for a connection under way and returns its outcome.
+// connected waits for a connection that a signal has left under way and returns its outcome.
 func (s *Socket) connected(deadline int64) Cause {
 	if cause := s.wait(pollOut, deadline); cause != 0 {
 		return cause
@@ -203,6 +201,7 @@ func (s *Socket) noDelay(a *Addr) {
 	call(syscall.SYS_SETSOCKOPT, s.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&s.value)), 4, 0)
 }
 
+//go:noinline
 func (s *Socket) create(a *Addr, kind uintptr) Cause {
 	family := uintptr(syscall.AF_INET)
 	switch a.Family {
@@ -214,7 +213,7 @@ func (s *Socket) create(a *Addr, kind uintptr) Cause {
 	if !s.setName(a) {
 		return NotFound
 	}
-	fd, cause := call(syscall.SYS_SOCKET, family, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0, 0, 0, 0)
+	fd, cause := call(syscall.SYS_SOCKET, family, kind|syscall.SOCK_CLOEXEC, 0, 0, 0, 0)
 	if cause != 0 {
 		return cause
 	}
@@ -259,6 +258,8 @@ const (
 )
 
 // wait waits until s is ready or the deadline has passed.
+//
+//go:noinline
 func (s *Socket) wait(events int16, deadline int64) Cause {
 	for {
 		left := deadline - s.Now()
@@ -287,7 +288,7 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 		if cause := s.wait(pollIn, deadline); cause != 0 {
 			return 0, cause
 		}
-		n, cause := call(syscall.SYS_RECVFROM, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		n, cause := call(syscall.SYS_RECVFROM, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0)
 		if cause == Busy || cause == Interrupted {
 			continue
 		}
@@ -301,7 +302,7 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 // Write writes all of p, which must not lie on the stack.
 func (s *Socket) Write(p []byte, deadline int64) Cause {
 	for len(p) > 0 {
-		n, cause := call(syscall.SYS_SENDTO, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_NOSIGNAL, 0, 0)
+		n, cause := call(syscall.SYS_SENDTO, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
 		switch cause {
 		case 0:
 			p = p[n:]
@@ -318,6 +319,8 @@ func (s *Socket) Write(p []byte, deadline int64) Cause {
 }
 
 // Close closes s; it may be connected again.
+//
+//go:noinline
 func (s *Socket) Close() {
 	if s.open {
 		s.open = false
@@ -396,9 +399,12 @@ func Exit(code int) {
 //go:linkname runtimeArgs os.runtime_args
 func runtimeArgs() []string
 
+//go:linkname runtimeEnvs syscall.runtime_envs
+func runtimeEnvs() []string
+
 // Args returns the command line. It asks the runtime directly, as package os
 // does, because package os would be a seventh of the plain binary.
 func Args() []string { return runtimeArgs() }
 
 // Environ returns the environment.
-func Environ() []string { return syscall.Environ() }
+func Environ() []string { return runtimeEnvs() }

@@ -91,6 +91,7 @@ func lookup(name string) *flagDef {
 	return nil
 }
 
+//go:noinline
 func bare(name string) string {
 	for hasPrefix(name, "-") {
 		name = name[1:]
@@ -99,6 +100,8 @@ func bare(name string) string {
 }
 
 // index returns f's place in flags.
+//
+//go:noinline
 func (f *flagDef) index() int {
 	for i := range flags {
 		if f == &flags[i] {
@@ -206,6 +209,8 @@ func valueOf(e string, f *flagDef) (string, bool) {
 
 // apply sets a flag, for the last target if there is one. name is how the user
 // wrote it.
+//
+//go:noinline
 func (o *Options) apply(f *flagDef, name, value string) bool {
 	i := f.index()
 	c := &o.defaults
@@ -294,6 +299,7 @@ func (o *Options) setCheck(c *check.Check, i int, value string) string {
 	return ""
 }
 
+//go:noinline
 func duration(d *int64, value string) string {
 	v, ok := check.ParseDuration(value)
 	if !ok {
@@ -306,6 +312,7 @@ func duration(d *int64, value string) string {
 	return ""
 }
 
+//go:noinline
 func boolean(b *bool, value string) string {
 	switch value {
 	case "true", "1", "yes":
@@ -318,6 +325,7 @@ func boolean(b *bool, value string) string {
 	return ""
 }
 
+//go:noinline
 func nonEmpty(value string) string {
 	if value == "" {
 		return "is empty"
@@ -326,6 +334,8 @@ func nonEmpty(value string) string {
 }
 
 // visible stores a value that may hold no space.
+//
+//go:noinline
 func visible(to *string, value string) string {
 	for i := range len(value) {
 		if value[i] <= ' ' || value[i] >= 0x7f {
@@ -340,6 +350,8 @@ func visible(to *string, value string) string {
 }
 
 // printable refuses what would end a header line.
+//
+//go:noinline
 func printable(value string) string {
 	for i := range len(value) {
 		if value[i] < ' ' && value[i] != '\t' || value[i] == 0x7f {
@@ -398,6 +410,7 @@ func addHeader(c *check.Check, value string) string {
 	return ""
 }
 
+//go:noinline
 func equalFold(a, lower string) bool {
 	if len(a) != len(lower) {
 		return false

@@ -55,7 +55,6 @@ const (
 type Options struct {
 	Action   Action
 	Compat   Compat
-	Checks   [MaxChecks]check.Check
 	NChecks  int
 	Timeout  int64 // nanoseconds for one attempt of one check
 	Wait     int64 // nanoseconds to keep trying; 0: one attempt
@@ -65,14 +64,15 @@ type Options struct {
 	JSON     bool
 
 	env       []string
-	defaults  check.Check
 	set       uint32 // flags given for defaults, by bit
-	sets      [MaxChecks]uint32
-	expanded  [MaxExpanded]byte
-	nExpanded int
 	port      uint16
-	peer      peerOptions
+	nExpanded int
 	problem   Problem
+	peer      peerOptions
+	defaults  check.Check
+	sets      [MaxChecks]uint32
+	Checks    [MaxChecks]check.Check
+	expanded  [MaxExpanded]byte
 }
 
 // Problem is why a command line was refused.
@@ -119,6 +119,8 @@ func (o *Options) Parse(args, env []string) Problem {
 }
 
 // refuse records the first problem and returns false.
+//
+//go:noinline
 func (o *Options) refuse(name, why string) bool {
 	if o.problem.OK() {
 		o.problem = Problem{Name: name, Why: why}
@@ -171,6 +173,8 @@ func (o *Options) compatFlag(args []string) []string {
 
 // flagParts splits "-name", "--name" or "--name=value"; name is empty if arg
 // is not a flag.
+//
+//go:noinline
 func flagParts(arg string) (name, value string, has bool) {
 	if len(arg) < 2 || arg[0] != '-' {
 		return "", "", false
@@ -236,6 +240,8 @@ func (o *Options) flag(arg string, args []string) []string {
 }
 
 // flagOnly cuts the value, which may be a secret, off a flag.
+//
+//go:noinline
 func flagOnly(arg string) string {
 	for i := range len(arg) {
 		if arg[i] == '=' {
@@ -340,6 +346,8 @@ func (o *Options) expand(name, s string) (string, bool) {
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // put appends to the expanded text; nExpanded counts also what does not fit.
+//
+//go:noinline
 func (o *Options) put(s string) {
 	if o.nExpanded < len(o.expanded) {
 		copy(o.expanded[o.nExpanded:], s)
@@ -387,6 +395,8 @@ func (o *Options) variable(name, s string) (int, bool) {
 }
 
 // identifier cuts a variable name off the beginning of s.
+//
+//go:noinline
 func identifier(s string) (id, rest string) {
 	n := 0
 	for n < len(s) {
@@ -400,6 +410,7 @@ func identifier(s string) (id, rest string) {
 	return s[:n], s[n:]
 }
 
+//go:noinline
 func (o *Options) getenv(name string) (string, bool) {
 	for _, e := range o.env {
 		if len(e) > len(name) && e[len(name)] == '=' && e[:len(name)] == name {

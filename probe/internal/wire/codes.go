@@ -5,6 +5,7 @@ const MaxCodeRanges = 16
 
 // Codes is a set of HTTP status codes. The zero value holds 200 to 299.
 type Codes struct {
+	_      [0]func() // not comparable: no code to compare it
 	n      int
 	ranges [MaxCodeRanges][2]uint16
 }
@@ -71,6 +72,7 @@ func codeRange(s string) (lo, hi int, ok bool) {
 	return lo, hi, ok && ok2
 }
 
+//go:noinline
 func code(s string) (int, bool) {
 	if len(s) != 3 {
 		return 0, false
@@ -86,6 +88,8 @@ func code(s string) (int, bool) {
 }
 
 // cut splits s at the first sep.
+//
+//go:noinline
 func cut(s string, sep byte) (before, after string, found bool) {
 	for i := range len(s) {
 		if s[i] == sep {

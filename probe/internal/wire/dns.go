@@ -61,6 +61,7 @@ func NameServer(file []byte) (ip [16]byte, size int, ok bool) {
 // view shows b as a string for the time of a call.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
+//go:noinline
 func nextLine(b []byte) (line, rest []byte) {
 	for i, c := range b {
 		if c == '\n' {
@@ -71,6 +72,8 @@ func nextLine(b []byte) (line, rest []byte) {
 }
 
 // nextWord cuts the first word off a line; a comment ends the line.
+//
+//go:noinline
 func nextWord(b []byte) (word, rest []byte) {
 	i := 0
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r') {
@@ -86,6 +89,7 @@ func nextWord(b []byte) (word, rest []byte) {
 	return b[start:i], b[i:]
 }
 
+//go:noinline
 func sameName(b []byte, name string) bool {
 	if len(b) != len(name) {
 		return false
@@ -172,6 +176,8 @@ func Answer(msg, question []byte, found Address) bool {
 }
 
 // skipName passes over a possibly compressed name; nil if it is malformed.
+//
+//go:noinline
 func skipName(b []byte) []byte {
 	for len(b) > 0 {
 		n := int(b[0])

@@ -37,6 +37,7 @@ func FastCGIRequest(w *Buffer, path, query, host string) {
 	record(w, fcgiStdin, 0)
 }
 
+//go:noinline
 func record(w *Buffer, kind byte, size int) {
 	w.Byte(1)
 	w.Byte(kind)
@@ -48,6 +49,7 @@ func record(w *Buffer, kind byte, size int) {
 	w.Byte(0)
 }
 
+//go:noinline
 func param(w *Buffer, name, value string) {
 	w.Byte(byte(len(name)))
 	if len(value) < 128 {

@@ -153,6 +153,7 @@ func (h *HealthCall) metadata(w *Buffer, name, value string) {
 	putText(w, value)
 }
 
+//go:noinline
 func frameHead(w *Buffer, size int, kind, flags byte, stream uint32) {
 	w.Byte(byte(size >> 16))
 	w.Byte(byte(size >> 8))
@@ -162,6 +163,7 @@ func frameHead(w *Buffer, size int, kind, flags byte, stream uint32) {
 	putBE32(w, stream)
 }
 
+//go:noinline
 func putBE32(w *Buffer, v uint32) {
 	w.Byte(byte(v >> 24))
 	w.Byte(byte(v >> 16))
@@ -169,6 +171,7 @@ func putBE32(w *Buffer, v uint32) {
 	w.Byte(byte(v))
 }
 
+//go:noinline
 func putVarint(w *Buffer, v int) {
 	for ; v >= 0x80; v >>= 7 {
 		w.Byte(byte(v) | 0x80)

@@ -73,6 +73,8 @@ type header struct {
 
 // integer decodes an HPACK integer with the given prefix size in bits (RFC
 // 7541 section 5.1) and returns the bytes used, 0 if it is malformed.
+//
+//go:noinline
 func integer(b []byte, prefix int) (v, used int) {
 	if len(b) == 0 {
 		return 0, 0
@@ -93,6 +95,8 @@ func integer(b []byte, prefix int) (v, used int) {
 
 // text decodes an HPACK string literal into dst and returns its length, cut
 // off at len(dst), and the bytes used, 0 if it is malformed.
+//
+//go:noinline
 func text(dst, b []byte) (n, used int) {
 	size, head := integer(b, 7)
 	if head == 0 || size > len(b)-head {
@@ -159,6 +163,8 @@ func (h *header) next(b []byte) (used int, field bool) {
 
 // static loads an entry of the static table (RFC 7541 appendix A), as far as
 // the probe looks at it: :status, content-type, or an entry of no interest.
+//
+//go:noinline
 func (h *header) static(index int) bool {
 	name, value := "-", ""
 	switch {
@@ -175,6 +181,8 @@ func (h *header) static(index int) bool {
 }
 
 // putInteger appends an HPACK integer whose first byte already holds pattern.
+//
+//go:noinline
 func putInteger(w *Buffer, pattern byte, prefix, v int) {
 	mask := 1<<prefix - 1
 	if v < mask {
@@ -189,6 +197,8 @@ func putInteger(w *Buffer, pattern byte, prefix, v int) {
 }
 
 // putText appends s as a plain HPACK string literal.
+//
+//go:noinline
 func putText(w *Buffer, s string) {
 	putInteger(w, 0, 7, len(s))
 	w.Str(s)
@@ -196,6 +206,8 @@ func putText(w *Buffer, s string) {
 
 // putField appends a literal field without indexing whose name is entry index
 // of the static table.
+//
+//go:noinline
 func putField(w *Buffer, index int, value string) {
 	putInteger(w, 0, 4, index)
 	putText(w, value)

@@ -51,11 +51,11 @@ type Response struct {
 	interim  int
 	head     int
 	left     int64
-	line     [MaxLine]byte
 	lineLen  int
 	lineMore bool
-	location [MaxLine]byte
 	locLen   int
+	line     [MaxLine]byte
+	location [MaxLine]byte
 }
 
 // StartCGI makes r expect CGI header fields instead of a status line; the
@@ -111,6 +111,7 @@ func (r *Response) verdict() Verdict {
 	return More
 }
 
+//go:noinline
 func (r *Response) fail(why string) {
 	r.Err = why
 	r.phase = phaseFailed
@@ -188,6 +189,7 @@ func (r *Response) notHTTP() {
 	}
 }
 
+//go:noinline
 func (r *Response) endLine() {
 	line := r.line[:r.lineLen]
 	if n := len(line); n > 0 && line[n-1] == '\r' && !r.lineMore {
@@ -270,6 +272,8 @@ func (r *Response) field(b []byte) {
 
 // split cuts a field line into name and value, failing r if it is malformed.
 // A value cut off by MaxLine is returned as far as it was kept.
+//
+//go:noinline
 func (r *Response) split(b []byte) (name, value []byte, ok bool) {
 	colon := -1
 	for i, c := range b {
@@ -404,6 +408,7 @@ func (r *Response) trailer(b []byte) {
 	r.fail("a trailer of the answer has no name")
 }
 
+//go:noinline
 func hexDigit(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':

@@ -59,14 +59,14 @@ type Call struct {
 	frames     int
 	head       [9]byte
 	headLen    int
-	payload    [MaxFrame]byte
 	payloadLen int
-	block      [MaxHeaderBlock]byte
 	blockLen   int
 	inBlock    uint32
-	body       [5 + MaxMessage]byte
 	bodyLen    int
 	field      header
+	payload    [MaxFrame]byte
+	body       [5 + MaxMessage]byte
+	block      [MaxHeaderBlock]byte
 }
 
 // Reset makes c ready for a new connection.
@@ -147,6 +147,7 @@ func (c *Call) notHTTP2() bool {
 	return c.Err != ""
 }
 
+//go:noinline
 func (c *Call) fail(why string) Verdict {
 	if c.Err == "" {
 		c.Err = why

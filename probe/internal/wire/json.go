@@ -22,6 +22,7 @@ type jsonScan struct {
 	bad   bool
 }
 
+//go:noinline
 func (j *jsonScan) space() {
 	for j.i < len(j.b) {
 		switch j.b[j.i] {
@@ -33,6 +34,7 @@ func (j *jsonScan) space() {
 	}
 }
 
+//go:noinline
 func (j *jsonScan) peek() byte {
 	j.space()
 	if j.i >= len(j.b) {
@@ -194,6 +196,8 @@ func (j *jsonScan) scalar() {
 }
 
 // number reports whether s is a JSON number.
+//
+//go:noinline
 func number(s []byte) bool {
 	i := 0
 	if i < len(s) && s[i] == '-' {
@@ -225,6 +229,7 @@ func number(s []byte) bool {
 	return i == len(s)
 }
 
+//go:noinline
 func digits(s []byte) int {
 	n := 0
 	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
