@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/therootcompany/xz"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
@@ -144,9 +145,9 @@ func (a *Archive) keysFor(suite string) (Keyring, error) {
 // returns it unpacked: control stanzas separated by blank lines.
 func (a *Archive) Packages(ctx context.Context, r *Release, component, arch string) ([]byte, error) {
 	name := component + "/binary-" + arch + "/Packages"
-	plain, okPlain := r.files[name]
-	packed, okPacked := r.files[name+".gz"]
-	if !okPlain || !okPacked {
+	plain, ok := r.files[name]
+	packed, suffix, okPacked := r.packed(name)
+	if !ok || !okPacked {
 		return nil, fmt.Errorf("suite %s has no packages for %s", r.Suite, arch)
 	}
 	if plain.size > maxPackages {
@@ -158,7 +159,7 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 		if r.ByHash {
 			urls = append(urls, dir+path.Dir(name)+"/by-hash/SHA256/"+string(packed.digest))
 		}
-		urls = append(urls, dir+name+".gz")
+		urls = append(urls, dir+name+suffix)
 	}
 	if _, err := a.fetchBlob(ctx, urls, packed.digest, packed.size, r.Suite+" "+arch); err != nil {
 		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
@@ -167,7 +168,7 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 	if err != nil {
 		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
 	}
-	out, err := gunzip(data, plain.size)
+	out, err := unpack(data, suffix, plain.size)
 	if err != nil {
 		return nil, fmt.Errorf("suite %s: unpack %s: %w", r.Suite, name, err)
 	}
@@ -177,8 +178,28 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 	return out, nil
 }
 
-func gunzip(data []byte, size int64) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
+// packed finds the compressed form of an index. Gzip comes first: it unpacks
+// four times as fast as xz, which is all that some suites have.
+func (r *Release) packed(name string) (indexFile, string, bool) {
+	for _, suffix := range []string{".gz", ".xz"} {
+		if f, ok := r.files[name+suffix]; ok {
+			return f, suffix, true
+		}
+	}
+	return indexFile{}, "", false
+}
+
+// xzDictMax bounds the memory an xz stream may ask for.
+const xzDictMax = 64 << 20
+
+func unpack(data []byte, suffix string, size int64) ([]byte, error) {
+	var z io.Reader
+	var err error
+	if suffix == ".xz" {
+		z, err = xz.NewReader(bytes.NewReader(data), xzDictMax)
+	} else {
+		z, err = gzip.NewReader(bytes.NewReader(data))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,15 @@ func TestFetchesAndVerifies(t *testing.T) {
 	}
 }
 
+func TestReadsAnIndexThatIsXZOnly(t *testing.T) {
+	a := testArchive(t)
+	a.Add(t, debtest.Suite{Name: "trixie", Packages: []debtest.Package{hello}, XZ: true})
+	got, err := connect(t, a, a.Serve(t, nil).URL+"/debian").readAll(t.Context(), time.Time{})
+	if err != nil || got != string(hello.Build(t)) {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+}
+
 func TestReadsADirectoryMirror(t *testing.T) {
 	a := testArchive(t)
 	dir := t.TempDir()

@@ -121,6 +121,16 @@ func (c *Cache) Has(d Digest) bool {
 	return err == nil && path != ""
 }
 
+// Stat reports whether a blob of the given size is there, without reading it.
+// Whoever reads the blob later still has its digest checked.
+func (c *Cache) Stat(d Digest, size int64) bool {
+	if len(d) != 64 {
+		return false
+	}
+	info, err := os.Stat(c.blobPath(d))
+	return err == nil && info.Size() == size
+}
+
 // File checks a blob's digest and returns the path of its file, which must
 // not be written to. A missing or damaged blob is fs.ErrNotExist.
 func (c *Cache) File(d Digest) (string, error) {

@@ -2,7 +2,6 @@ package debtest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
@@ -81,6 +80,7 @@ type Suite struct {
 	ValidUntil time.Time // zero for none
 	Packages   []Package
 	NoByHash   bool
+	XZ         bool // the index as Packages.xz only, as Debian's smaller suites have it
 	Unsigned   bool
 }
 
@@ -121,7 +121,11 @@ func (a *Archive) Add(t testing.TB, s Suite) {
 	var sums strings.Builder
 	for _, arch := range Architectures {
 		index := []byte(a.index(t, root, s, arch))
-		for name, data := range map[string][]byte{"Packages": index, "Packages.gz": gz(t, index)} {
+		forms := map[string][]byte{"Packages": index, "Packages.gz": Compress(t, "gz", index)}
+		if s.XZ {
+			forms = map[string][]byte{"Packages": index, "Packages.xz": Compress(t, "xz", index)}
+		}
+		for name, data := range forms {
 			full := "main/binary-" + arch + "/" + name
 			sum := fmt.Sprintf("%x", sha256.Sum256(data))
 			a.Files[dist+full] = data
@@ -160,18 +164,6 @@ func (a *Archive) index(t testing.TB, root string, s Suite, arch string) string 
 		fmt.Fprintf(&b, "%sFilename: %s\nSize: %d\nSHA256: %x\n\n", p.Control(), name, len(data), sha256.Sum256(data))
 	}
 	return b.String()
-}
-
-func gz(t testing.TB, data []byte) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 // ServeHTTP serves the files and counts the requests for each.

@@ -251,7 +251,7 @@ func (s *solver) clash(a, b *selected) (deb.Relation, bool) {
 }
 
 func (s *solver) askedBy(c *selected) string {
-	if c.by == nil {
+	if c.by == nil || slices.Contains(s.request.Want, c.pkg.Name) {
 		return s.request.For
 	}
 	return c.by.pkg.Name

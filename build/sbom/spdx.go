@@ -7,11 +7,7 @@
 package sbom
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -119,13 +115,7 @@ func SPDX(in Input) ([]byte, error) {
 	for _, c := range in.Components {
 		d.add(root.SPDXID, componentPackage(c))
 	}
-	unnamed, err := json.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("write SPDX: %w", err)
-	}
-	sum := sha256.Sum256(unnamed)
-	d.Namespace = fmt.Sprintf("https://github.com/hardstand/hardstand/spdx/%s/%s", url.PathEscape(in.Image), hex.EncodeToString(sum[:]))
-	return json.MarshalIndent(d, "", " ")
+	return finish(d, in.Image)
 }
 
 func (d *document) add(root string, p pkg) {

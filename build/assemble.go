@@ -1,0 +1,314 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/canary/alert"
+	"github.com/hardstand/hardstand/canary/decoy"
+)
+
+// SourceURL is what images say they come from.
+const SourceURL = "https://github.com/hardstand/hardstand"
+
+// Options configures Assemble. Cache and Archive are required.
+type Options struct {
+	Cache     *cache.Cache
+	Archive   *apt.Archive
+	Platforms []spec.Platform // a choice of the definition's; nil means all
+	Format    oci.Format      // empty means oci.OCI
+	// Created is what the images say they were created at. Zero means the
+	// date of the newest file in them, which is the same on every machine.
+	Created time.Time
+	// Canary is the master secret that decoys' keys are derived from. It is
+	// required when the definition has decoys.
+	Canary alert.Master
+	// Files are added on top, owned as they say; of a wrapped program, say.
+	Files []rootfs.Content
+	// FilesFor gives further files for one platform.
+	FilesFor map[spec.Platform][]rootfs.Content
+	Version  string // of hardstand, for the SBOM
+}
+
+// Result is what Assemble made.
+type Result struct {
+	Index  v1.ImageIndex
+	Images []*Image // in the order of the platforms
+}
+
+// Image is one platform's image and what is known about it.
+type Image struct {
+	Platform  spec.Platform
+	Image     v1.Image
+	Digest    v1.Hash
+	Size      int64 // compressed layers, bytes
+	Packages  []*spec.Package
+	Tree      *rootfs.Tree
+	SPDX      []byte
+	Register  *decoy.Register     // nil without decoys; never belongs in the image
+	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
+	Created   time.Time
+}
+
+// ErrStaleLock is wrapped when a lock was made for another definition.
+var ErrStaleLock = errors.New("the lock does not fit the definition: run hardstand lock")
+
+// Assemble composes the images that a lock pins, without looking at any index.
+func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
+	if !l.Matches(d) {
+		return nil, fmt.Errorf("build %s: %w", d.Name, ErrStaleLock)
+	}
+	if o.Format == "" {
+		o.Format = oci.OCI
+	}
+	if len(o.Platforms) == 0 {
+		o.Platforms = d.Platforms
+	}
+	r := &Result{Images: make([]*Image, len(o.Platforms))}
+	for i, p := range o.Platforms {
+		if !slices.Contains(d.Platforms, p) {
+			return nil, fmt.Errorf("build %s: the definition has no platform %s", d.Name, p)
+		}
+		img, err := assembleImage(ctx, d, l, o, p)
+		if errors.Is(err, errCacheLost) {
+			img, err = assembleImage(ctx, d, l, o, p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("build %s for %s: %w", d.Name, p, err)
+		}
+		r.Images[i] = img
+	}
+	entries := make([]oci.PlatformImage, len(r.Images))
+	created := time.Time{}
+	for i, img := range r.Images {
+		entries[i] = oci.PlatformImage{Platform: img.Platform, Image: img.Image}
+		if img.Created.After(created) {
+			created = img.Created
+		}
+	}
+	var err error
+	r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, created))
+	return r, err
+}
+
+func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
+	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(), Unhandled: map[string][]string{}}
+	debs, err := debSegments(ctx, d, o, img.Packages)
+	if err != nil {
+		return nil, err
+	}
+	var newest int64
+	var errs []error
+	for i, s := range debs {
+		newest = max(newest, s.Newest)
+		errs = append(errs, img.Tree.Add(s.Segment))
+		if len(s.Scripts) > 0 {
+			img.Unhandled[img.Packages[i].Name] = s.Scripts
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	img.Created = time.Unix(newest, 0).UTC()
+	if !o.Created.IsZero() {
+		img.Created = o.Created.UTC()
+	}
+	groups := groupDebs(img.Packages, debs)
+	config, components, err := configGroup(d, o, img, newest)
+	if err != nil {
+		return nil, err
+	}
+	groups = append(groups, config)
+	if d.Canary != nil {
+		g, component, err := canaryGroup(d, o, img, newest)
+		if err != nil {
+			return nil, err
+		}
+		groups, components = append(groups, g), append(components, component)
+	}
+	return img, img.finish(d, o, groups, debs, components)
+}
+
+// debSegments transforms the packages, a few at a time, in the lock's order.
+func debSegments(ctx context.Context, d *spec.Definition, o Options, packages []*spec.Package) ([]*segment, error) {
+	drop := slices.Sorted(slices.Values(d.Drop))
+	segments := make([]*segment, len(packages))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(4, 2*runtime.GOMAXPROCS(0)))
+	for _, p := range bySize(packages) {
+		g.Go(func() error {
+			s, err := debSegment(ctx, o.Cache, o.Archive, p.Package, drop)
+			segments[p.at] = s
+			return err
+		})
+	}
+	return segments, g.Wait()
+}
+
+type placed struct {
+	*spec.Package
+	at int
+}
+
+// bySize puts the largest packages first, because the last to finish decides.
+func bySize(packages []*spec.Package) []placed {
+	list := make([]placed, len(packages))
+	for i, p := range packages {
+		list[i] = placed{p, i}
+	}
+	slices.SortStableFunc(list, func(a, b placed) int { return int(b.Size - a.Size) })
+	return list
+}
+
+// group is what becomes one layer.
+type group struct {
+	note     string
+	segments []*segment
+}
+
+// groupDebs makes a layer of the packages that are the same on every platform
+// and one of those that are not, so that platforms and images share the first.
+func groupDebs(packages []*spec.Package, segments []*segment) []group {
+	data, native := group{note: "data packages"}, group{note: "packages"}
+	for i, p := range packages {
+		g := &native
+		if p.Architecture == "all" {
+			g = &data
+		}
+		g.segments = append(g.segments, segments[i])
+		g.note += " " + p.Name
+	}
+	return slices.DeleteFunc([]group{data, native}, func(g group) bool { return len(g.segments) == 0 })
+}
+
+// configGroup makes the layer of generated files, the probe and added files.
+func configGroup(d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
+	files := append(accounts(), img.Tree.MissingAliases()...)
+	if _, _, ok := img.Tree.Lookup("usr/lib/os-release"); !ok {
+		files = append(files, osRelease(d.Debian.Suite)...)
+	}
+	for i := range files {
+		files[i].ModTime = newest
+	}
+	g := group{note: "accounts and configuration"}
+	if err := img.addFiles(o, &g, "hardstand", files); err != nil {
+		return group{}, nil, err
+	}
+	var components []sbom.Component
+	if d.Probe != nil {
+		s, c, err := probeSegment(d.Probe, o, img.Platform, newest)
+		if err != nil {
+			return group{}, nil, err
+		}
+		g.note, g.segments, components = g.note+", probe", append(g.segments, s), append(components, c)
+		if err := img.Tree.Add(s.Segment); err != nil {
+			return group{}, nil, err
+		}
+	}
+	if extra := append(slices.Clone(o.Files), o.FilesFor[img.Platform]...); len(extra) > 0 {
+		g.note += ", application"
+		for i := range extra {
+			if extra[i].ModTime == 0 {
+				extra[i].ModTime = newest
+			}
+		}
+		if err := img.addFiles(o, &g, "application", extra); err != nil {
+			return group{}, nil, err
+		}
+	}
+	return g, components, nil
+}
+
+func (img *Image) addFiles(o Options, g *group, owner string, files []rootfs.Content) error {
+	s, err := contentSegment(o.Cache, owner, files)
+	if err != nil {
+		return err
+	}
+	g.segments = append(g.segments, s)
+	return img.Tree.Add(s.Segment)
+}
+
+// finish strings the layers together and makes the image and its SBOM.
+func (img *Image) finish(d *spec.Definition, o Options, groups []group, debs []*segment, components []sbom.Component) error {
+	layers := make([]oci.Layer, len(groups))
+	for i, g := range groups {
+		var err error
+		if layers[i], err = layerOf(o.Cache, img.Tree, g); err != nil {
+			return err
+		}
+		img.Size += layers[i].Size
+	}
+	var err error
+	img.Image, err = oci.NewImage(o.Format, configOf(d, img), layers, annotations(d, img.Created))
+	if err != nil {
+		return err
+	}
+	if img.Digest, err = img.Image.Digest(); err != nil {
+		return err
+	}
+	in := sbom.Input{
+		Image: d.Name, Platform: img.Platform, Release: spec.Releases[d.Debian.Suite], Codename: d.Debian.Suite,
+		Digest: img.Digest.String(), Created: img.Created, Tool: "hardstand-" + o.Version, Packages: img.Packages,
+		Suppliers: map[string]string{}, Dropped: map[string]int{}, Components: components,
+	}
+	for i, p := range img.Packages {
+		in.Suppliers[p.Name], in.Dropped[p.Name] = debs[i].Maintainer, debs[i].Dropped
+	}
+	img.SPDX, err = sbom.SPDX(in)
+	return err
+}
+
+func configOf(d *spec.Definition, img *Image) oci.Config {
+	c := oci.Config{
+		Platform: img.Platform, Created: img.Created, User: fmt.Sprint(spec.Users[d.Accounts.RunAs]),
+		Entrypoint: d.Entrypoint, Cmd: d.Cmd, WorkDir: d.WorkDir, Labels: annotations(d, img.Created),
+	}
+	if c.WorkDir == "" {
+		c.WorkDir = map[string]string{"nonroot": "/home/nonroot"}[d.Accounts.RunAs]
+		if c.WorkDir == "" {
+			c.WorkDir = "/"
+		}
+	}
+	environment := map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	if _, _, ok := img.Tree.Lookup("etc/ssl/certs/ca-certificates.crt"); ok {
+		environment["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
+	}
+	maps.Copy(environment, d.Environment)
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		c.Environment = append(c.Environment, name+"="+environment[name])
+	}
+	if p := d.Probe; p != nil {
+		c.Healthcheck = &v1.HealthConfig{
+			Test: append([]string{"CMD", p.Path}, p.Args...), Interval: time.Duration(p.Interval),
+			Timeout: time.Duration(p.Timeout), StartPeriod: time.Duration(p.StartPeriod), Retries: p.Retries,
+		}
+	}
+	return c
+}
+
+func annotations(d *spec.Definition, created time.Time) map[string]string {
+	m := map[string]string{
+		"org.opencontainers.image.title":   d.Name,
+		"org.opencontainers.image.source":  SourceURL,
+		"org.opencontainers.image.created": created.UTC().Format(time.RFC3339),
+	}
+	if d.Description != "" {
+		m["org.opencontainers.image.description"] = d.Description
+	}
+	maps.Copy(m, d.Annotations)
+	return m
+}

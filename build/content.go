@@ -1,0 +1,97 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/payload"
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// probeSegment adds the probe. Its bytes are unpacked only when the segment is
+// not in the cache.
+func probeSegment(p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, sbom.Component, error) {
+	name := payload.Probe
+	if !p.TLS {
+		name = payload.ProbePlain
+	}
+	prog, err := payload.Lookup(name, platform)
+	if err != nil {
+		return nil, sbom.Component{}, err
+	}
+	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
+	key := cache.Key("probe", transformVersion, Encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
+	s, err := cachedSegment(o.Cache, key, func(w io.Writer) (*segment, error) {
+		data, err := payload.Read(name, platform)
+		if err != nil {
+			return nil, err
+		}
+		if p.Remote {
+			if data, err = allowRemote(data); err != nil {
+				return nil, err
+			}
+		}
+		s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{})
+		return &segment{Segment: s}, err
+	})
+	if err != nil {
+		return nil, sbom.Component{}, err
+	}
+	return s, sbom.Component{
+		Name: "hardstand-probe", Version: prog.Version, SHA256: s.Entries[0].SHA256, License: "Apache-2.0",
+		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version + "#probe", Note: "health checker at " + p.Path,
+	}, nil
+}
+
+// allowRemote changes the probe's baked-in policy.
+func allowRemote(program []byte) ([]byte, error) {
+	const tag, size = "hardstand:probe-policy:v1:", 16
+	i := strings.Index(string(program), tag)
+	if i < 0 || i+len(tag)+size > len(program) || strings.Contains(string(program[i+1:]), tag) {
+		return nil, errors.New("the probe has no policy block, or several")
+	}
+	out := slices.Clone(program)
+	value := out[i+len(tag):][:size]
+	clear(value)
+	copy(value, "remote")
+	return out, nil
+}
+
+// accounts are the users, groups and homes of every image.
+func accounts() []rootfs.Content {
+	file := func(name, text string) rootfs.Content {
+		return rootfs.Content{Entry: rootfs.Entry{Path: name, Mode: 0o644}, Data: []byte(text)}
+	}
+	home := func(name string, mode uint32, id int) rootfs.Content {
+		return rootfs.Content{Entry: rootfs.Entry{Path: name, Type: rootfs.Dir, Mode: mode, UID: id, GID: id}}
+	}
+	return []rootfs.Content{
+		file("etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\n"+
+			"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"+
+			"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"),
+		file("etc/group", "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n"),
+		file("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"+
+			"services: files\nprotocols: files\nethers: files\nrpc: files\n"),
+		home("home", 0o755, 0),
+		home("home/nonroot", 0o700, 65532),
+		home("root", 0o700, 0),
+		{Entry: rootfs.Entry{Path: "tmp", Type: rootfs.Dir, Mode: 0o1777}},
+	}
+}
+
+// osRelease stands in where no package brings os-release(5).
+func osRelease(suite string) []rootfs.Content {
+	release := spec.Releases[suite]
+	text := fmt.Sprintf("PRETTY_NAME=\"Debian GNU/Linux %[1]s (%[2]s)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"%[1]s\"\n"+
+		"VERSION=\"%[1]s (%[2]s)\"\nVERSION_CODENAME=%[2]s\nID=debian\n", release, suite)
+	return []rootfs.Content{
+		{Entry: rootfs.Entry{Path: "usr/lib/os-release", Mode: 0o644}, Data: []byte(text)},
+		{Entry: rootfs.Entry{Path: "etc/os-release", Type: rootfs.Symlink, Mode: 0o777, Link: "../usr/lib/os-release"}},
+	}
+}

@@ -1,0 +1,129 @@
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/rootfs"
+)
+
+// layerRecord is what the cache remembers of a layer.
+type layerRecord struct {
+	Digest cache.Digest `json:"digest"`
+	DiffID cache.Digest `json:"diff-id"`
+	Size   int64        `json:"size"`
+}
+
+// layerOf returns the layer of a group, from the cache when it is there.
+func layerOf(c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
+	var list []*rootfs.Segment
+	parts := []string{"layer", transformVersion, Encoder}
+	for _, s := range g.segments {
+		list, parts = append(list, s.Segment), append(parts, string(s.Gzip))
+	}
+	dirs := tree.Dirs(list)
+	meta, err := json.Marshal(dirs)
+	if err != nil {
+		return oci.Layer{}, err
+	}
+	key := cache.Key(append(parts, string(meta))...)
+	var rec layerRecord
+	if data, err := c.Record(key); err == nil && json.Unmarshal(data, &rec) == nil {
+		if file, err := c.File(rec.Digest); err == nil {
+			return rec.layer(file, g.note), nil
+		}
+	}
+	rec, err = writeLayer(c, dirs, g.segments)
+	if err != nil {
+		return oci.Layer{}, fmt.Errorf("write layer of %s: %w", g.note, err)
+	}
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return oci.Layer{}, err
+	}
+	if err := c.PutRecord(key, data); err != nil {
+		return oci.Layer{}, err
+	}
+	file, err := c.File(rec.Digest)
+	return rec.layer(file, g.note), err
+}
+
+func (r layerRecord) layer(file, note string) oci.Layer {
+	return oci.Layer{
+		Digest: v1.Hash{Algorithm: "sha256", Hex: string(r.Digest)}, DiffID: v1.Hash{Algorithm: "sha256", Hex: string(r.DiffID)},
+		Size: r.Size, Path: file, Note: note,
+	}
+}
+
+// errCacheLost is wrapped when the cache remembers a segment whose bytes are
+// gone or damaged. Assembling again makes them anew.
+var errCacheLost = errors.New("the cache lost a segment")
+
+// writeLayer strings a layer together: the directories, the segments, the
+// trailer. The segments' gzip members are copied as they are, so nothing is
+// compressed twice. A gzip stream of several members is one file to every
+// reader (RFC 1952, section 2.2).
+func writeLayer(c *cache.Cache, dirs []rootfs.Entry, segments []*segment) (layerRecord, error) {
+	w, err := c.Create()
+	if err != nil {
+		return layerRecord{}, err
+	}
+	defer w.Abort()
+	diff := sha256.New()
+	if err := member(w, diff, func(m io.Writer) error { return rootfs.WriteDirs(m, dirs) }); err != nil {
+		return layerRecord{}, err
+	}
+	for _, s := range segments {
+		if err := copyBlob(c, w, s.Gzip); err != nil {
+			return layerRecord{}, err
+		}
+		if err := copyBlob(c, diff, s.Tar); err != nil {
+			return layerRecord{}, err
+		}
+	}
+	if err := member(w, diff, rootfs.WriteTrailer); err != nil {
+		return layerRecord{}, err
+	}
+	r := layerRecord{Digest: w.Sum(), DiffID: cache.HashOf(diff), Size: w.Size()}
+	return r, w.Commit(r.Digest)
+}
+
+// member writes one gzip member and hashes what is in it.
+func member(w io.Writer, diff hash.Hash, write func(io.Writer) error) error {
+	z, err := gzip.NewWriterLevel(w, gzipLevel)
+	if err != nil {
+		return err
+	}
+	if err := write(io.MultiWriter(z, diff)); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// copyBlob copies a verified blob.
+func copyBlob(c *cache.Cache, w io.Writer, d cache.Digest) error {
+	file, err := c.File(d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errCacheLost, err)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,116 @@
+// Package build turns a definition into images. Lock resolves a definition
+// against a signed archive; Assemble composes the images that a lock pins. It
+// is the only place where the packages below build meet.
+//
+// The unit of work is one Debian package: unpacked once, filtered, normalised
+// and compressed into a segment that is cached under everything that shaped
+// it. A layer is segments strung together, and an image is layers.
+package build
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/resolve"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// component is the part of the archive that images are made of: what Debian
+// itself maintains and licenses freely.
+const component = "main"
+
+// Lock resolves a definition against the archive as it is now. previous, the
+// lock before this one, may be nil; no suite may be older than it says.
+func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spec.Lock) (*spec.Lock, error) {
+	releases, err := readReleases(ctx, a, d, previous)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
+	}
+	l := &spec.Lock{
+		Version: spec.LockVersion, Name: d.Name, Definition: spec.DigestOf(d.LockInput()),
+		Platforms: map[string][]*spec.Package{},
+	}
+	for _, r := range releases {
+		l.Suites = append(l.Suites, spec.LockedSuite{
+			Suite: r.Suite, Version: r.Version, Date: r.Date, InRelease: "sha256:" + string(r.Digest), Keys: r.Keys,
+		})
+	}
+	for _, p := range d.Platforms {
+		packages, err := lockPlatform(ctx, a, d, releases, p)
+		if err != nil {
+			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)
+		}
+		l.Platforms[p.String()] = packages
+	}
+	return l, nil
+}
+
+func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spec.Lock) ([]*apt.Release, error) {
+	suites, floors := d.Debian.Suites(), previous.Floors()
+	releases := make([]*apt.Release, len(suites))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, suite := range suites {
+		g.Go(func() error {
+			var err error
+			releases[i], err = a.Release(ctx, suite, floors[suite])
+			return err
+		})
+	}
+	return releases, g.Wait()
+}
+
+func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform) ([]*spec.Package, error) {
+	indexes := make([][]byte, len(releases))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, r := range releases {
+		g.Go(func() error {
+			var err error
+			indexes[i], err = a.Packages(gctx, r, component, p.DebianArch())
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	u := resolve.NewUniverse(p.DebianArch())
+	for i, r := range releases {
+		if err := u.Add(r.Suite, indexes[i]); err != nil {
+			return nil, err
+		}
+	}
+	choices, err := resolve.Resolve(u, resolve.Request{For: d.Name, Want: d.Packages, Deny: d.Deny, Ignore: d.IgnoreDepends})
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]*spec.Package, 0, len(choices))
+	for _, c := range choices {
+		pkg, err := lockPackage(c)
+		if err != nil {
+			return nil, err
+		}
+		packages = append(packages, pkg)
+	}
+	return packages, nil
+}
+
+func lockPackage(c resolve.Choice) (*spec.Package, error) {
+	digest, err := cache.ParseDigest(c.Stanza.Get("SHA256"))
+	if err != nil {
+		return nil, fmt.Errorf("package %s: %w", c.Name, err)
+	}
+	size, err := strconv.ParseInt(c.Stanza.Get("Size"), 10, 64)
+	if err != nil || size <= 0 {
+		return nil, fmt.Errorf("package %s: bad size %q", c.Name, c.Stanza.Get("Size"))
+	}
+	source, sourceVersion := c.Stanza.Source()
+	return &spec.Package{
+		Name: c.Name, Version: c.Version, Architecture: c.Arch, Source: source, SourceVersion: sourceVersion,
+		Suite: c.Suite, Archive: apt.ArchiveOf(c.Suite), Path: c.Stanza.Get("Filename"),
+		SHA256: string(digest), Size: size, For: c.For, Ignored: c.Ignored,
+	}, nil
+}

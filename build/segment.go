@@ -1,0 +1,297 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/deb"
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// transformVersion is part of every segment's key. Raise it whenever the bytes
+// of a segment or a layer can change for the same input.
+const transformVersion = "1"
+
+// Encoder names the compressor whose bytes end up in layers. Another version
+// may compress differently, so it is part of every key and of the provenance.
+const Encoder = "github.com/klauspost/compress v1.20.3 gzip level 6"
+
+const gzipLevel = 6
+
+// segment is a rootfs.Segment with the blobs that hold it.
+type segment struct {
+	*rootfs.Segment
+	Tar        cache.Digest `json:"tar"` // the tar blocks
+	TarSize    int64        `json:"tar-size"`
+	Gzip       cache.Digest `json:"gzip"` // the same as one gzip member
+	GzipSize   int64        `json:"gzip-size"`
+	Maintainer string       `json:"maintainer,omitempty"`
+	Scripts    []string     `json:"scripts,omitempty"` // maintainer scripts that were not run
+}
+
+// segmentWriter writes tar blocks into the cache twice: as they are and as a
+// gzip member.
+type segmentWriter struct {
+	plain, packed *cache.Writer
+	zip           *gzip.Writer
+}
+
+func newSegmentWriter(c *cache.Cache) (*segmentWriter, error) {
+	plain, err := c.Create()
+	if err != nil {
+		return nil, err
+	}
+	packed, err := c.Create()
+	if err != nil {
+		plain.Abort()
+		return nil, err
+	}
+	zip, err := gzip.NewWriterLevel(packed, gzipLevel)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	return &segmentWriter{plain, packed, zip}, nil
+}
+
+func (w *segmentWriter) Write(p []byte) (int, error) {
+	if n, err := w.plain.Write(p); err != nil {
+		return n, err
+	}
+	return w.zip.Write(p)
+}
+
+func (w *segmentWriter) abort() {
+	w.plain.Abort()
+	w.packed.Abort()
+}
+
+func (w *segmentWriter) commit(s *segment) error {
+	if err := w.zip.Close(); err != nil {
+		return err
+	}
+	s.Tar, s.TarSize, s.Gzip, s.GzipSize = w.plain.Sum(), w.plain.Size(), w.packed.Sum(), w.packed.Size()
+	return errors.Join(w.plain.Commit(s.Tar), w.packed.Commit(s.Gzip))
+}
+
+// cachedSegment returns the segment stored under key, or makes and stores it.
+func cachedSegment(c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+	if data, err := c.Record(key); err == nil {
+		var s segment
+		if json.Unmarshal(data, &s) == nil && s.Segment != nil && c.Stat(s.Tar, s.TarSize) && c.Stat(s.Gzip, s.GzipSize) {
+			return &s, nil
+		}
+	}
+	w, err := newSegmentWriter(c)
+	if err != nil {
+		return nil, err
+	}
+	defer w.abort()
+	s, err := write(w)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.commit(s); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return s, c.PutRecord(key, data)
+}
+
+// debSegment fetches and transforms a package.
+func debSegment(ctx context.Context, c *cache.Cache, a *apt.Archive, p *spec.Package, drop []string) (*segment, error) {
+	digest, err := cache.ParseDigest(p.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	key := cache.Key(append([]string{"segment", transformVersion, Encoder, p.Name, p.SHA256}, drop...)...)
+	return cachedSegment(c, key, func(w io.Writer) (*segment, error) {
+		file, err := a.Fetch(ctx, apt.Deb{Name: p.Name, Archive: p.Archive, Path: p.Path, SHA256: digest, Size: p.Size})
+		if err != nil {
+			return nil, err
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
+		}
+		defer f.Close() //nolint:errcheck // opened for reading
+		r, err := deb.NewReader(f, deb.Limits{})
+		if err != nil {
+			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
+		}
+		defer r.Close()
+		return transform(w, r, p, drop)
+	})
+}
+
+// transform writes a package's segment: its files under the definition's drop
+// rules, what its maintainer scripts would have made, and its entry in
+// var/lib/dpkg/status.d, by which scanners find it.
+func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*segment, error) {
+	control := r.Control()
+	if name, version := control.Stanza.Get("Package"), control.Stanza.Get("Version"); name != p.Name || version != p.Version {
+		return nil, fmt.Errorf("package %s: the file holds %s %s, not version %s", p.Name, name, version, p.Version)
+	}
+	e := effectOf(p.Name)
+	dropped := map[string]bool{}
+	rules := rootfs.Rules{
+		Drop: func(name string) bool {
+			if e.drop != nil && e.drop(name) || slices.ContainsFunc(drop, func(pattern string) bool { return spec.MatchPattern(pattern, name) }) {
+				dropped[name] = true
+				return true
+			}
+			return false
+		},
+		Take: e.take,
+		Add: func() ([]rootfs.Content, error) {
+			more, err := e.finish()
+			return append(more, status(control, dropped)...), err
+		},
+	}
+	s, err := rootfs.WriteSegment(w, p.Name, debSource{r}, rules)
+	if err != nil {
+		return nil, err
+	}
+	return &segment{Segment: s, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts)}, nil
+}
+
+// status gives the package's files in var/lib/dpkg/status.d, the form that
+// scanners know from distroless images: the control stanza, and the checksums
+// of the files that are really there.
+func status(c deb.Control, dropped map[string]bool) []rootfs.Content {
+	name := c.Stanza.Get("Package")
+	file := func(suffix string, data []byte) rootfs.Content {
+		return rootfs.Content{Entry: rootfs.Entry{Path: "var/lib/dpkg/status.d/" + name + suffix, Mode: 0o644}, Data: data}
+	}
+	var sums bytes.Buffer
+	for line := range bytes.Lines(c.MD5Sums) {
+		if _, p, ok := strings.Cut(strings.TrimSpace(string(line)), "  "); ok && !dropped[rootfs.Canonical(p, rootfs.File)] {
+			sums.Write(line)
+		}
+	}
+	list := []rootfs.Content{file("", append(bytes.TrimSpace(c.Stanza), '\n'))}
+	if sums.Len() > 0 {
+		list = append(list, file(".md5sums", sums.Bytes()))
+	}
+	return list
+}
+
+// debSource gives a package's entries to rootfs.
+type debSource struct{ *deb.Reader }
+
+func (s debSource) Next() (rootfs.Entry, error) {
+	e, err := s.Reader.Next()
+	if err != nil {
+		return rootfs.Entry{}, err
+	}
+	out := rootfs.Entry{Path: e.Path, Type: rootfs.Type(e.Type), UID: e.UID, GID: e.GID, Size: e.Size, ModTime: e.ModTime.Unix(), Link: e.Link, Mode: uint32(e.Mode.Perm())}
+	for bit, flag := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if e.Mode&flag != 0 {
+			out.Mode |= bit
+		}
+	}
+	return out, nil
+}
+
+// contentSegment makes a segment of files in memory.
+func contentSegment(c *cache.Cache, owner string, list []rootfs.Content) (*segment, error) {
+	h := sha256.New()
+	for _, f := range list {
+		meta, err := json.Marshal(f.Entry)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(h, "%d:%s%d:", len(meta), meta, len(f.Data))
+		h.Write(f.Data)
+	}
+	key := cache.Key("content", transformVersion, Encoder, owner, string(cache.HashOf(h)))
+	return cachedSegment(c, key, func(w io.Writer) (*segment, error) {
+		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{})
+		if err != nil {
+			return nil, err
+		}
+		return &segment{Segment: s}, nil
+	})
+}
+
+// effect reproduces what a package's maintainer scripts would have done.
+type effect struct {
+	drop   func(path string) bool
+	take   func(e rootfs.Entry, body io.Reader) (bool, error)
+	finish func() ([]rootfs.Content, error)
+	known  bool // the scripts are accounted for
+}
+
+func (e effect) unhandled(scripts []string) []string {
+	if e.known {
+		return nil
+	}
+	return scripts
+}
+
+// maxCertificate bounds one certificate file, in bytes.
+const maxCertificate = 1 << 20
+
+// effectOf returns the effect for a package. Packages named here have scripts
+// that need nothing, or whose work the definition or this function does.
+func effectOf(name string) effect {
+	none := func() ([]rootfs.Content, error) { return nil, nil }
+	switch name {
+	case "ca-certificates":
+		return certificates()
+	case "base-files", "libc6", "tzdata", "netbase", "libssl3t64", "libssl3", "zlib1g", "media-types":
+		return effect{finish: none, known: true}
+	}
+	return effect{finish: none}
+}
+
+// certificates makes the bundle that update-ca-certificates would: the
+// package's certificates in order of their paths, each ending in a newline.
+// The single files and the tools around them are left out.
+func certificates() effect {
+	const dir = "usr/share/ca-certificates/"
+	pems := map[string][]byte{}
+	return effect{
+		known: true,
+		drop: func(p string) bool {
+			return strings.HasPrefix(p, "etc/ca-certificates") || strings.HasPrefix(p, "usr/sbin") ||
+				p == "usr/share/ca-certificates" || strings.HasPrefix(p, dir) && path.Ext(p) != ".crt"
+		},
+		take: func(e rootfs.Entry, body io.Reader) (bool, error) {
+			if !strings.HasPrefix(e.Path, dir) {
+				return false, nil
+			}
+			data, err := io.ReadAll(io.LimitReader(body, maxCertificate))
+			pems[e.Path] = append(bytes.TrimSpace(data), '\n')
+			return true, err
+		},
+		finish: func() ([]rootfs.Content, error) {
+			var bundle bytes.Buffer
+			for _, p := range slices.Sorted(maps.Keys(pems)) {
+				bundle.Write(pems[p])
+			}
+			if bundle.Len() == 0 {
+				return nil, errors.New("ca-certificates holds no certificate")
+			}
+			return []rootfs.Content{{Entry: rootfs.Entry{Path: "etc/ssl/certs/ca-certificates.crt", Mode: 0o644}, Data: bundle.Bytes()}}, nil
+		},
+	}
+}

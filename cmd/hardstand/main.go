@@ -1,0 +1,24 @@
+// Command hardstand builds, proves and guards base images for compiled
+// applications.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/builder"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	frame := cli.System(version)
+	code := cli.Run(ctx, frame, builder.New(frame), os.Args[1:])
+	stop()
+	os.Exit(code)
+}

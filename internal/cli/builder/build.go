@@ -1,0 +1,181 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+type buildOptions struct {
+	composeOptions
+	output string
+	sbom   string
+	json   bool
+}
+
+func buildCommand(f *cli.Frame) *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build NAME|FILE",
+		Short: "Compose an image from the signed Debian archive",
+		Long: `Compose an image from the signed Debian archive, without Docker and without root.
+
+The output is one of
+  oci:DIR               an OCI layout with every platform (the default, oci:NAME)
+  docker-archive:FILE   a file for docker load, one platform, with HEALTHCHECK
+  docker[:NAME:TAG]     the local Docker engine, one platform, with HEALTHCHECK
+
+The same definition, lock and canary secret give the same bytes on every
+machine. SOURCE_DATE_EPOCH sets the creation date; without it, it is that of
+the newest file in the image.`,
+		Example: `  hardstand build static
+  hardstand build base -o oci:base --platform linux/amd64
+  hardstand build ./mine.yaml --locked --offline -o docker-archive:mine.tar
+  hardstand build base -o docker:base:dev`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return builtin(), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), f, o, args[0]) },
+	}
+	o.flags(cmd.Flags())
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
+	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for an SPDX document a platform")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) error {
+	s, err := loadSource(arg)
+	if err != nil {
+		return err
+	}
+	if o.output == "" {
+		o.output = "oci:" + s.definition.Name
+	}
+	target, err := parseOutput(o.output, s.definition.Name)
+	if err != nil {
+		return err
+	}
+	target.choosePlatform(&o.composeOptions)
+	r, err := o.compose(ctx, f, s, target.format(), nil)
+	if err != nil {
+		return err
+	}
+	return deliver(ctx, f, o, s.definition.Name, target, r)
+}
+
+// deliver writes a result to its target and reports it.
+func deliver(ctx context.Context, f *cli.Frame, o buildOptions, name string, target output, r *build.Result) error {
+	if err := target.write(ctx, f, r); err != nil {
+		return err
+	}
+	if o.sbom != "" {
+		if err := writeSBOMs(o.sbom, name, r); err != nil {
+			return err
+		}
+	}
+	sum, err := summarize(name, o.output, r)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return f.PrintJSON(sum)
+	}
+	sum.print(f)
+	return nil
+}
+
+func writeSBOMs(dir, name string, r *build.Result) error {
+	for _, img := range r.Images {
+		file := filepath.Join(dir, fmt.Sprintf("%s-%s.spdx.json", name, strings.ReplaceAll(img.Platform.String(), "/", "-")))
+		if err := writeFile(file, img.SPDX, 0o644); err != nil {
+			return fmt.Errorf("write SBOM: %w", err)
+		}
+	}
+	return nil
+}
+
+// output is a parsed -o.
+type output struct {
+	kind string // oci, docker-archive or docker
+	path string
+	tag  name.Tag
+}
+
+func parseOutput(s, image string) (output, error) {
+	kind, rest, _ := strings.Cut(s, ":")
+	out := output{kind: kind, path: rest}
+	tag := "hardstand/" + image + ":latest"
+	switch {
+	case kind == "oci" && rest != "", kind == "docker-archive" && rest != "":
+	case kind == "docker":
+		if rest != "" {
+			tag = rest
+		}
+	default:
+		return output{}, cli.Usagef("output %q: want oci:DIR, docker-archive:FILE or docker[:NAME:TAG]", s)
+	}
+	var err error
+	if out.tag, err = name.NewTag(tag); err != nil {
+		return output{}, cli.Usagef("output %q: %v", s, err)
+	}
+	return out, nil
+}
+
+func (o output) format() oci.Format {
+	if o.kind == "oci" {
+		return oci.OCI
+	}
+	return oci.Docker
+}
+
+// choosePlatform picks this machine's platform where a target takes only one.
+func (o output) choosePlatform(c *composeOptions) {
+	if o.kind != "oci" && len(c.platforms) == 0 {
+		p := spec.Platform{Arch: runtime.GOARCH}
+		if p.Arch == "arm" {
+			p.Variant = "v7"
+		}
+		c.platforms = []string{p.String()}
+	}
+}
+
+func (o output) write(ctx context.Context, f *cli.Frame, r *build.Result) error {
+	if o.kind == "oci" {
+		return oci.WriteLayout(o.path, r.Index, "latest")
+	}
+	if len(r.Images) != 1 {
+		return cli.Usagef("%s takes one platform, not %d: choose one with --platform", o.kind, len(r.Images))
+	}
+	if o.kind == "docker-archive" {
+		if o.path == "-" {
+			return cli.Usagef("docker-archive:- is not supported: name a file")
+		}
+		return oci.WriteDockerArchive(o.path, r.Images[0].Image, o.tag)
+	}
+	return oci.LoadIntoDocker(ctx, f.Getenv("DOCKER_HOST"), r.Images[0].Image, o.tag)
+}
+
+// mustBeFile reports a clear error for something that is no regular file.
+func mustBeFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
+	return nil
+}

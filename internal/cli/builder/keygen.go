@@ -1,0 +1,87 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign"
+)
+
+// The files that keygen writes.
+const (
+	privateFile = "hardstand.key"
+	publicFile  = "hardstand.pub"
+)
+
+func keygenCommand(f *cli.Frame) *cobra.Command {
+	var dir, passwordFile string
+	cmd := &cobra.Command{
+		Use:   "keygen",
+		Short: "Make a signing key",
+		Long: `Make a signing key: hardstand.key, encrypted with a passphrase, and
+hardstand.pub. Both are in cosign's form. The passphrase comes from
+HARDSTAND_PASSWORD, COSIGN_PASSWORD, --password-file or the terminal. Existing
+files are never replaced.`,
+		Example: `  hardstand keygen
+  HARDSTAND_PASSWORD=... hardstand keygen --dir keys`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return runKeygen(f, dir, passwordFile) },
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
+	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
+	return cmd
+}
+
+func runKeygen(f *cli.Frame, dir, passwordFile string) error {
+	private, public := filepath.Join(dir, privateFile), filepath.Join(dir, publicFile)
+	for _, file := range []string{private, public} {
+		if _, err := os.Lstat(file); err == nil {
+			return fmt.Errorf("%s exists: move it away first, what it signed is verified with it", file)
+		}
+	}
+	passphrase, err := f.Passphrase(os.LookupEnv, passwordFile, true)
+	if err != nil {
+		return err
+	}
+	if len(passphrase) == 0 {
+		f.Note("the passphrase is empty: whoever reads %s can sign", private)
+	}
+	key, pub, err := sign.GenerateKey(passphrase)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(private, key, 0o600); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	if err := writeNew(public, pub, 0o644); err != nil {
+		return errors.Join(fmt.Errorf("write key: %w", err), os.Remove(private))
+	}
+	fmt.Fprintf(f.Stdout, "%s\n%s\n", private, public)
+	return nil
+}
+
+// loadSigner opens a private key file.
+func loadSigner(f *cli.Frame, file, passwordFile string) (*sign.Signer, error) {
+	data, err := readLimited(file, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read signing key: %w: hardstand keygen makes one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	passphrase, err := f.Passphrase(os.LookupEnv, passwordFile, false)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sign.LoadSigner(data, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key %s: %w", file, err)
+	}
+	return s, nil
+}

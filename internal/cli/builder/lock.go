@@ -1,0 +1,143 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+type lockOptions struct {
+	archiveOptions
+	output string
+	check  bool
+	quiet  bool
+}
+
+func lockCommand(f *cli.Frame) *cobra.Command {
+	var o lockOptions
+	cmd := &cobra.Command{
+		Use:   "lock NAME|FILE...",
+		Short: "Resolve definitions against the signed archive and write their locks",
+		Long: `Resolve definitions against the signed archive and write their locks: which
+version of which package, by SHA-256, for every platform. The lock of FILE.yaml
+is FILE.lock.json beside it; that of a built-in image is printed, or written to
+--output. What changed is listed.
+
+A suite older than the lock has seen is refused: the mirror was rolled back.`,
+		Example: `  hardstand lock ./mine.yaml
+  hardstand lock --check ./mine.yaml         # exit code 3 when updates are pending
+  hardstand lock base -o base.lock.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.output != "" && len(args) > 1 {
+				return cli.Usagef("--output takes one definition, not %d", len(args))
+			}
+			for _, arg := range args {
+				if err := runLock(cmd.Context(), f, o, arg); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	o.flags(cmd.Flags())
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`file` for the lock")
+	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with 3 when the lock would change")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	return cmd
+}
+
+func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error {
+	s, err := loadSource(arg)
+	if err != nil {
+		return err
+	}
+	c, err := openCache(f)
+	if err != nil {
+		return err
+	}
+	progress := f.NewProgress("reading the archive", o.quiet)
+	defer progress.Stop()
+	a, err := o.open(f, c, s.definition, progress)
+	if err != nil {
+		return err
+	}
+	lock, err := build.Lock(ctx, a, s.definition, s.lock)
+	if err != nil {
+		return err
+	}
+	progress.Stop()
+	changes := lockChanges(s.lock, lock)
+	for _, line := range changes {
+		fmt.Fprintln(f.Stderr, line)
+	}
+	file := o.output
+	if file == "" {
+		file = s.lockFile
+	}
+	switch {
+	case o.check && len(changes) > 0:
+		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %d changes", s.definition.Name, len(changes))}
+	case o.check:
+		return nil
+	case file == "":
+		_, err := f.Stdout.Write(lock.Format())
+		return err
+	}
+	if s.lock != nil && bytes.Equal(s.lock.Format(), lock.Format()) {
+		f.Note("%s is up to date", file)
+	}
+	return writeFile(file, lock.Format(), 0o644)
+}
+
+// lockChanges lists what differs between two locks, one line each.
+func lockChanges(old, new *spec.Lock) []string {
+	if old == nil {
+		old = &spec.Lock{}
+	}
+	var lines []string
+	for _, platform := range slices.Sorted(maps.Keys(union(old.Platforms, new.Platforms))) {
+		before, after := byName(old.Platforms[platform]), byName(new.Platforms[platform])
+		for _, name := range slices.Sorted(maps.Keys(union(before, after))) {
+			b, a := before[name], after[name]
+			switch {
+			case b == nil:
+				lines = append(lines, fmt.Sprintf("+ %s %s %s, for %s", platform, name, a.Version, a.For))
+			case a == nil:
+				lines = append(lines, fmt.Sprintf("- %s %s %s", platform, name, b.Version))
+			case a.Version != b.Version:
+				lines = append(lines, fmt.Sprintf("~ %s %s %s -> %s (%s)", platform, name, b.Version, a.Version, a.Suite))
+			case a.SHA256 != b.SHA256:
+				lines = append(lines, fmt.Sprintf("! %s %s %s has other contents", platform, name, a.Version))
+			}
+		}
+	}
+	return lines
+}
+
+func byName(packages []*spec.Package) map[string]*spec.Package {
+	m := map[string]*spec.Package{}
+	for _, p := range packages {
+		m[p.Name] = p
+	}
+	return m
+}
+
+func union[V any](a, b map[string]V) map[string]bool {
+	m := map[string]bool{}
+	for k := range a {
+		m[k] = true
+	}
+	for k := range b {
+		m[k] = true
+	}
+	return m
+}

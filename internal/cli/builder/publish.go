@@ -1,0 +1,211 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/sbom"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign"
+	"github.com/hardstand/hardstand/sign/registry"
+)
+
+type publishOptions struct {
+	composeOptions
+	key, passwordFile string
+	format            string
+	move              bool
+	json              bool
+}
+
+func publishCommand(f *cli.Frame) *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "publish NAME|FILE|oci:DIR REGISTRY/REPOSITORY[:TAG]",
+		Short: "Build, push, attest, sign, verify, and tag last",
+		Long: `Build an image, or take one from an OCI layout, and publish it: push by digest,
+attach the SBOM, sign the index and every platform, verify what was written,
+and set the tag last. Whoever resolves the tag finds a signed image.
+
+A tag is never overwritten: if it names another image, nothing is pushed. If it
+names this very image, signed, nothing is written and that is success. Without
+a TAG, one is made that no other content gets: VERSION-rREVISION-DATE-DIGEST.
+
+Plain HTTP is spoken to loopback registries only. Credentials are those of the
+Docker configuration.`,
+		Example: `  hardstand publish static registry.example/base/static:2026.11.1 --key hardstand.key
+  hardstand publish oci:./static registry.example/base/static --key hardstand.key
+  hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runPublish(cmd.Context(), f, o, args[0], args[1])
+		},
+	}
+	o.flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.key, "key", "", "private key `file` to sign with")
+	cmd.Flags().StringVar(&o.passwordFile, "password-file", "", "read the key's passphrase from this `file`")
+	cmd.Flags().StringVar(&o.format, "format", "oci", "media types: oci, or docker for consumers that drop HEALTHCHECK otherwise")
+	cmd.Flags().BoolVar(&o.move, "move", false, "let the tag be taken from the image it names; tags with a digest in them never move")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where string) error {
+	if o.key == "" {
+		return cli.Usagef("publish needs --key FILE: nothing is published unsigned")
+	}
+	format := oci.Format(o.format)
+	if format != oci.OCI && format != oci.Docker {
+		return cli.Usagef("format %q: want oci or docker", o.format)
+	}
+	if _, err := parseTarget(where, "0"); err != nil {
+		return err
+	}
+	signer, err := loadSigner(f, o.key, o.passwordFile)
+	if err != nil {
+		return err
+	}
+	p, err := o.prepare(ctx, f, what, format)
+	if err != nil {
+		return err
+	}
+	digest, err := p.index.Digest()
+	if err != nil {
+		return err
+	}
+	unique, err := registry.UniqueTag(p.version, 1, p.created, digest)
+	if err != nil {
+		return err
+	}
+	tag, err := parseTarget(where, unique)
+	if err != nil {
+		return err
+	}
+	state, err := f.StateDir()
+	if err != nil {
+		return err
+	}
+	progress := f.NewProgress("publishing "+tag.String(), o.quiet)
+	defer progress.Stop()
+	result, err := registry.Publish(ctx, registry.PublishOptions{
+		Index: p.index, Tag: tag, Signer: signer, Attestations: p.attestations, Move: o.move,
+		Ledger:   registry.OpenLedger(filepath.Join(state, "ledger.jsonl")),
+		Progress: func(e registry.Event) { progress.Label("%s %s", e.Step, stepBytes(e)) },
+	})
+	progress.Stop()
+	var exists *registry.TagExistsError
+	if errors.As(err, &exists) {
+		return &cli.RefusedError{Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return printPublished(f, o.json, tag, result)
+}
+
+func stepBytes(e registry.Event) string {
+	switch {
+	case e.Step == registry.StepPush && e.Total > 0:
+		return cli.Size(e.Done) + " of " + cli.Size(e.Total)
+	case e.Total > 0:
+		return fmt.Sprintf("%d of %d", e.Done, e.Total)
+	}
+	return ""
+}
+
+// parseTarget reads REGISTRY/REPOSITORY[:TAG].
+func parseTarget(s, defaultTag string) (name.Tag, error) {
+	if i := strings.LastIndexByte(s, ':'); i < 0 || strings.ContainsRune(s[i:], '/') {
+		s += ":" + defaultTag
+	}
+	tag, err := registry.ParseTag(s)
+	if err != nil {
+		return name.Tag{}, cli.Usagef("%v", err)
+	}
+	return tag, nil
+}
+
+// prepared is an index with what is to be said about it.
+type prepared struct {
+	index        v1.ImageIndex
+	attestations []registry.Attestation
+	version      string
+	created      time.Time
+}
+
+func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string, format oci.Format) (prepared, error) {
+	if dir, ok := strings.CutPrefix(what, "oci:"); ok {
+		idx, err := oci.ReadLayout(dir)
+		if err != nil {
+			return prepared{}, err
+		}
+		f.Note("an image from a layout is published without an SBOM: publish the definition to have one")
+		return prepared{index: idx, version: "0", created: f.Now()}, nil
+	}
+	s, err := loadSource(what)
+	if err != nil {
+		return prepared{}, err
+	}
+	r, err := o.compose(ctx, f, s, format, nil)
+	if err != nil {
+		return prepared{}, err
+	}
+	return attest(s.definition, f.Version, r)
+}
+
+// attest gives each platform its SBOM, and the index one that names them.
+func attest(d *spec.Definition, version string, r *build.Result) (prepared, error) {
+	p := prepared{index: r.Index, version: spec.Releases[d.Debian.Suite]}
+	in := sbom.IndexInput{Image: d.Name, Tool: "hardstand-" + version}
+	digest, err := r.Index.Digest()
+	if err != nil {
+		return prepared{}, err
+	}
+	in.Digest = digest.String()
+	for _, img := range r.Images {
+		p.attestations = append(p.attestations, registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateSPDX, Predicate: img.SPDX})
+		in.Platforms = append(in.Platforms, sbom.PlatformDigest{Platform: img.Platform, Digest: img.Digest.String(), Packages: img.Packages})
+		if img.Created.After(p.created) {
+			p.created = img.Created
+		}
+	}
+	in.Created, in.Release = p.created, spec.Releases[d.Debian.Suite]
+	doc, err := sbom.SPDXIndex(in)
+	if err != nil {
+		return prepared{}, err
+	}
+	p.attestations = append(p.attestations, registry.Attestation{PredicateType: sign.PredicateSPDX, Predicate: doc})
+	return p, nil
+}
+
+func printPublished(f *cli.Frame, asJSON bool, tag name.Tag, r registry.Result) error {
+	if asJSON {
+		return f.PrintJSON(struct {
+			Reference string `json:"reference"`
+			registry.Result
+		}{tag.Context().Digest(r.Digest.String()).String(), r})
+	}
+	if r.Existed {
+		fmt.Fprintf(f.Stdout, "%s@%s\n  the tag names this image already, signed: nothing was written\n", tag, r.Digest)
+		return nil
+	}
+	fmt.Fprintf(f.Stdout, "%s@%s\n  pushed %d blobs, %s; signed %d images; verified; tagged last\n",
+		tag, r.Digest, r.Traffic.Blobs, cli.Size(r.Traffic.Bytes), r.Signed)
+	for _, step := range []registry.Step{registry.StepCheck, registry.StepPush, registry.StepSign, registry.StepVerify, registry.StepTag} {
+		if d, ok := r.Took[step]; ok {
+			fmt.Fprintf(f.Stdout, "  %-7s %v\n", step, d.Round(time.Millisecond))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/images"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+// source is a definition with its lock, built in or from a file.
+type source struct {
+	definition *spec.Definition
+	lock       *spec.Lock // nil when there is none
+	lockFile   string     // where lock is written; empty for a built-in image
+}
+
+// loadSource finds an image by the name of a built-in definition or by a file.
+// Whatever has a slash or ends in .yaml is a file.
+func loadSource(arg string) (*source, error) {
+	if strings.ContainsRune(arg, filepath.Separator) || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
+		return loadFile(arg)
+	}
+	data, err := definitionText(arg)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{}
+	if s.definition, err = spec.Parse(arg+".yaml", data); err != nil {
+		return nil, err
+	}
+	if lock, err := images.Files.ReadFile(arg + ".lock.json"); err == nil {
+		if s.lock, err = spec.ParseLock(arg+".lock.json", lock); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// definitionText returns a built-in definition as it was written.
+func definitionText(name string) ([]byte, error) {
+	data, err := images.Files.ReadFile(name + ".yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.Usagef("there is no built-in image %q: use one of %s, or a file such as ./%s.yaml", name, strings.Join(builtin(), ", "), name)
+	}
+	return data, err
+}
+
+func loadFile(file string) (*source, error) {
+	data, err := readLimited(file, spec.MaxDefinition)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{lockFile: strings.TrimSuffix(file, filepath.Ext(file)) + ".lock.json"}
+	if s.definition, err = spec.Parse(file, data); err != nil {
+		return nil, err
+	}
+	lock, err := readLimited(s.lockFile, spec.MaxLock)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.lock, err = spec.ParseLock(s.lockFile, lock)
+	return s, err
+}
+
+func readLimited(file string, limit int64) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("read %s: %d bytes, at most %d", file, info.Size(), limit)
+	}
+	return os.ReadFile(file)
+}
+
+func builtin() []string {
+	var names []string
+	entries, err := images.Files.ReadDir(".")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".yaml"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// archiveOptions are the flags about where packages come from.
+type archiveOptions struct {
+	mirror  string
+	keyring string
+	offline bool
+}
+
+func (o *archiveOptions) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.mirror, "mirror", "", "Debian mirror: URL or directory of the main archive, and after a comma of the security archive (HARDSTAND_MIRROR)")
+	flags.StringVar(&o.keyring, "keyring", "", "trust the OpenPGP keys in this `file` instead of Debian's")
+	flags.BoolVar(&o.offline, "offline", false, "use only what the cache holds")
+}
+
+// open returns the archive: --mirror or HARDSTAND_MIRROR, else the host's apt
+// sources, else the snapshot service at the definition's timestamp.
+func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, p *cli.Progress) (*apt.Archive, error) {
+	opts := apt.Options{Cache: c, Now: f.Now(), Offline: o.offline, Progress: func(e apt.Progress) {
+		p.Bytes(e.Name, e.Bytes, e.Total)
+	}}
+	mirror := o.mirror
+	if mirror == "" {
+		mirror = f.Getenv("HARDSTAND_MIRROR")
+	}
+	if mirror != "" {
+		m, err := apt.ParseMirror(mirror)
+		if err != nil {
+			return nil, cli.Usagef("%v", err)
+		}
+		opts.Mirrors = []apt.Mirror{m}
+	} else {
+		opts.Mirrors = apt.HostMirrors("/")
+		if !d.Debian.Snapshot.IsZero() {
+			opts.Mirrors = append(opts.Mirrors, apt.SnapshotMirror(d.Debian.Snapshot))
+		}
+	}
+	if o.keyring != "" {
+		data, err := readLimited(o.keyring, 4<<20)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := apt.ParseKeyring(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.keyring, err)
+		}
+		opts.Keyring = &keys
+	}
+	return apt.New(opts)
+}
+
+func openCache(f *cli.Frame) (*cache.Cache, error) {
+	dir, err := f.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return cache.Open(dir)
+}
+
+// ready returns a lock that fits the definition. With locked set it must exist;
+// otherwise a missing or stale one is made anew, in memory.
+func (s *source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, locked bool) (*spec.Lock, error) {
+	d := s.definition
+	if s.lock != nil && s.lock.Matches(d) {
+		return s.lock, nil
+	}
+	if locked {
+		if s.lock == nil {
+			return nil, fmt.Errorf("image %s has no lock: run hardstand lock", d.Name)
+		}
+		return nil, fmt.Errorf("image %s: %w", d.Name, build.ErrStaleLock)
+	}
+	what := "has no lock"
+	if s.lock != nil {
+		what = "has changed since it was locked"
+	}
+	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)
+	return build.Lock(ctx, a, d, s.lock)
+}
+
+// epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).
+func epoch(f *cli.Frame) (time.Time, error) {
+	v := f.Getenv("SOURCE_DATE_EPOCH")
+	if v == "" {
+		return time.Time{}, nil
+	}
+	var seconds int64
+	if n, err := fmt.Sscanf(v+"\n", "%d\n", &seconds); err != nil || n != 1 || seconds < 0 {
+		return time.Time{}, cli.Usagef("SOURCE_DATE_EPOCH is %q: want whole seconds since 1970", v)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// parsePlatforms reads the value of --platform.
+func parsePlatforms(list []string) ([]spec.Platform, error) {
+	var platforms []spec.Platform
+	for _, s := range list {
+		p, err := spec.ParsePlatform(s)
+		if err != nil {
+			return nil, cli.Usagef("%v", err)
+		}
+		platforms = append(platforms, p)
+	}
+	return platforms, nil
+}

@@ -1,0 +1,115 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign"
+	"github.com/hardstand/hardstand/sign/registry"
+)
+
+type verifyOptions struct {
+	keys    []string
+	require []string
+	layers  bool
+	json    bool
+}
+
+// predicateNames are short names for --require.
+var predicateNames = map[string]string{"spdx": sign.PredicateSPDX}
+
+func verifyCommand(f *cli.Frame) *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify REGISTRY/REPOSITORY[:TAG|@DIGEST]",
+		Short: "Check that an image is signed, by whom, and what is attested",
+		Long: `Check that an image and every platform of it are signed with one of the keys.
+An attestation about an image, such as its SBOM, is not a signature of it. Every
+refusal is explained, and the exit code is then 3.`,
+		Example: `  hardstand verify registry.example/base/static:1 --key hardstand.pub
+  hardstand verify 127.0.0.1:5000/static:1 --key hardstand.pub --require spdx --layers --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(cmd.Context(), f, o, args[0]) },
+	}
+	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
+	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, or a predicate type URI")
+	cmd.Flags().BoolVar(&o.layers, "layers", false, "read every layer and compare its digest")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) error {
+	if len(o.keys) == 0 {
+		return cli.Usagef("verify needs --key FILE: a signature by just anyone proves nothing")
+	}
+	ref, err := registry.ParseReference(arg)
+	if err != nil {
+		return cli.Usagef("%v", err)
+	}
+	opts := sign.VerifyOptions{Platforms: true, Layers: o.layers, Now: f.Now()}
+	for _, file := range o.keys {
+		data, err := readLimited(file, 1<<20)
+		if err != nil {
+			return fmt.Errorf("read public key: %w", err)
+		}
+		keys, err := sign.LoadPublicKeys(data)
+		if err != nil {
+			return fmt.Errorf("read public key %s: %w", file, err)
+		}
+		opts.Keys = append(opts.Keys, keys...)
+	}
+	for _, r := range o.require {
+		if uri, ok := predicateNames[r]; ok {
+			r = uri
+		}
+		opts.Require = append(opts.Require, sign.Requirement{PredicateType: r})
+	}
+	report, err := registry.Verify(ctx, ref, registry.Remote{}, opts)
+	var refused *sign.RefusedError
+	if err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	if o.json {
+		if err := f.PrintJSON(report); err != nil {
+			return err
+		}
+	}
+	if refused != nil {
+		return &cli.RefusedError{Err: err}
+	}
+	if !o.json {
+		printReport(f, report, "")
+	}
+	return nil
+}
+
+func printReport(f *cli.Frame, r sign.Report, indent string) {
+	name := "index"
+	if r.Platform != "" {
+		name = r.Platform
+	}
+	fmt.Fprintf(f.Stdout, "%s%-14s %s\n", indent, name, r.Digest)
+	for _, e := range r.Signatures {
+		fmt.Fprintf(f.Stdout, "%s  signed by %s (%s)\n", indent, signedBy(e), e.Form)
+	}
+	for _, e := range r.Attestations {
+		fmt.Fprintf(f.Stdout, "%s  attested %s by %s (%s)\n", indent, e.PredicateType, signedBy(e), e.Form)
+	}
+	for _, e := range r.Rejected {
+		fmt.Fprintf(f.Stdout, "%s  does not count: %s (%s)\n", indent, e.Reason, e.Form)
+	}
+	for _, p := range r.Platforms {
+		printReport(f, p, indent+"  ")
+	}
+}
+
+func signedBy(e sign.Evidence) string {
+	if e.Identity != "" {
+		return e.Identity
+	}
+	return "key " + e.KeyID
+}

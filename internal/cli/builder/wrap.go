@@ -1,0 +1,185 @@
+package builder
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+type wrapOptions struct {
+	buildOptions
+	base string
+	name string
+	args []string
+	env  []string
+}
+
+// maxProgram bounds a program to wrap, in bytes.
+const maxProgram = 1 << 30
+
+func wrapCommand(f *cli.Frame) *cobra.Command {
+	var o wrapOptions
+	cmd := &cobra.Command{
+		Use:   "wrap PROGRAM...",
+		Short: "Turn a compiled program into a complete hardened image",
+		Long: `Turn a compiled program into a complete hardened image: a base image with the
+program at /usr/local/bin, started as its entry point by the non-root user.
+
+The base is static for a statically linked program and base for one that is
+linked against the C library. Give the program once for each platform to make
+an image for several.`,
+		Example: `  hardstand wrap ./server -o docker:server:dev
+  hardstand wrap build/server-amd64 build/server-arm64 --name server -o oci:server`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runWrap(cmd.Context(), f, o, args) },
+	}
+	o.flags(cmd.Flags())
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
+	cmd.Flags().StringVar(&o.base, "base", "", "built-in image or definition `file` to start from (default: static or base, as the program needs)")
+	cmd.Flags().StringVar(&o.name, "name", "", "`name` of the image and the program in it (default: that of the first file)")
+	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "argument for the program; may be repeated")
+	cmd.Flags().StringArrayVar(&o.env, "env", nil, "environment `NAME=VALUE`; may be repeated")
+	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for an SPDX document a platform")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// program is a compiled program as its ELF header describes it.
+type program struct {
+	file     string
+	platform spec.Platform
+	static   bool
+	data     []byte
+}
+
+func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) error {
+	var programs []program
+	seen := map[spec.Platform]string{}
+	for _, file := range files {
+		p, err := readProgram(file)
+		if err != nil {
+			return fmt.Errorf("wrap %s: %w", file, err)
+		}
+		if other, dup := seen[p.platform]; dup {
+			return cli.Usagef("%s and %s are both for %s", other, file, p.platform)
+		}
+		seen[p.platform] = file
+		programs = append(programs, p)
+	}
+	if o.name == "" {
+		o.name = strings.ToLower(filepath.Base(files[0]))
+	}
+	if o.base == "" {
+		o.base = "static"
+		for _, p := range programs {
+			if !p.static {
+				o.base = "base"
+			}
+		}
+	}
+	s, err := loadSource(o.base)
+	if err != nil {
+		return err
+	}
+	if err := o.define(s, programs); err != nil {
+		return err
+	}
+	if o.output == "" {
+		o.output = "oci:" + o.name
+	}
+	target, err := parseOutput(o.output, o.name)
+	if err != nil {
+		return err
+	}
+	extra := map[spec.Platform][]rootfs.Content{}
+	for _, p := range programs {
+		o.platforms = append(o.platforms, p.platform.String())
+		extra[p.platform] = []rootfs.Content{{Entry: rootfs.Entry{Path: strings.TrimPrefix(o.programPath(), "/"), Mode: 0o555}, Data: p.data}}
+	}
+	r, err := o.compose(ctx, f, s, target.format(), extra)
+	if err != nil {
+		return err
+	}
+	return deliver(ctx, f, o.buildOptions, o.name, target, r)
+}
+
+func (o *wrapOptions) programPath() string { return "/usr/local/bin/" + o.name }
+
+// define turns the base's definition into that of the wrapped program. What
+// the lock depends on stays as it is.
+func (o *wrapOptions) define(s *source, programs []program) error {
+	d := s.definition
+	if strings.ContainsAny(o.name, "/ \x00") || o.name == "" {
+		return cli.Usagef("name %q: want a plain name", o.name)
+	}
+	if len(o.platforms) > 0 {
+		return cli.Usagef("--platform does not go with wrap: the programs say what they are for")
+	}
+	for _, p := range programs {
+		found := false
+		for _, have := range d.Platforms {
+			found = found || have == p.platform
+		}
+		if !found {
+			return fmt.Errorf("wrap %s: the base %s has no platform %s", p.file, d.Name, p.platform)
+		}
+	}
+	d.Name, d.Description = o.name, ""
+	d.Entrypoint, d.Cmd = []string{o.programPath()}, o.args
+	for _, e := range o.env {
+		key, value, ok := strings.Cut(e, "=")
+		if !ok || key == "" {
+			return cli.Usagef("--env %q: want NAME=VALUE", e)
+		}
+		if d.Environment == nil {
+			d.Environment = map[string]string{}
+		}
+		d.Environment[key] = value
+	}
+	return nil
+}
+
+// machines maps ELF machines to platforms.
+var machines = map[elf.Machine]spec.Platform{
+	elf.EM_X86_64: {Arch: "amd64"}, elf.EM_AARCH64: {Arch: "arm64"}, elf.EM_ARM: {Arch: "arm", Variant: "v7"},
+	elf.EM_RISCV: {Arch: "riscv64"}, elf.EM_PPC64: {Arch: "ppc64le"}, elf.EM_S390: {Arch: "s390x"},
+}
+
+func readProgram(file string) (program, error) {
+	if err := mustBeFile(file); err != nil {
+		return program{}, err
+	}
+	data, err := readLimited(file, maxProgram)
+	if err != nil {
+		return program{}, err
+	}
+	f, err := elf.Open(file)
+	if err != nil {
+		return program{}, fmt.Errorf("it is no Linux program: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	platform, ok := machines[f.Machine]
+	if !ok || f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
+		return program{}, fmt.Errorf("%v for %v is not supported", f.Type, f.Machine)
+	}
+	p := program{file: file, platform: platform, static: true, data: data}
+	for _, segment := range f.Progs {
+		if segment.Type == elf.PT_INTERP {
+			p.static = false
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode()&0o111 == 0 {
+		return program{}, errors.Join(errors.New("it is not executable"), err)
+	}
+	return p, nil
+}
