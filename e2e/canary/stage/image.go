@@ -87,7 +87,7 @@ func GoBuild(ctx context.Context, pkg, arch string, flags ...string) ([]byte, er
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "program")
-	args := slices.Concat([]string{"build", "-trimpath", "-gcflags=all=-l", "-ldflags", "-s -w -buildid=", "-o", out}, flags, []string{pkg})
+	args := slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", out}, flags, []string{pkg})
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if text, err := cmd.CombinedOutput(); err != nil {
