@@ -1,6 +1,7 @@
 package health
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -29,6 +30,9 @@ func defaultRegistry() *Registry {
 	}
 	return &orphan
 }
+
+// Default returns DefaultRegistry as it is now. It is never nil.
+func Default() *Registry { return defaultRegistry() }
 
 func (r *Registry) or() *Registry {
 	if r == nil {
@@ -133,7 +137,15 @@ func periodicSettings(period time.Duration, threshold int) settings {
 // CheckStatus returns the failing checks with the text of their errors. Checks
 // that were registered as such run, all at once, each for at most ten seconds.
 func (r *Registry) CheckStatus() map[string]string {
-	snap := r.Status(Any)
+	return r.CheckStatusContext(context.Background())
+}
+
+// CheckStatusContext is CheckStatus that waits no longer than ctx lasts. The
+// checks themselves do not run on ctx.
+func (r *Registry) CheckStatusContext(ctx context.Context) map[string]string {
+	r = r.or()
+	r.refresh(ctx, Any)
+	snap := r.snapshot(Any)
 	failing := map[string]string{}
 	if snap.Draining != "" {
 		failing["shutdown"] = snap.Draining

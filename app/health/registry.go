@@ -105,6 +105,22 @@ func (r *Registry) AddChecker(name string, c Checker, opts ...Option) (*Check, e
 }
 
 func (r *Registry) add(name string, c Checker, s settings) (*Check, error) {
+	k, err := r.build(name, c, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.insert(k); err != nil {
+		return nil, err
+	}
+	k.cell.attach(r)
+	if k.runner != nil {
+		k.runner.start()
+	}
+	r.changed()
+	return k, nil
+}
+
+func (r *Registry) build(name string, c Checker, s settings) (*Check, error) {
 	if c == nil {
 		return nil, errors.New("the checker is nil")
 	}
@@ -117,14 +133,6 @@ func (r *Registry) add(name string, c Checker, s settings) (*Check, error) {
 	} else {
 		k.cell, k.runner = s.build(c)
 	}
-	if err := r.insert(k); err != nil {
-		return nil, err
-	}
-	k.cell.attach(r)
-	if k.runner != nil {
-		k.runner.start()
-	}
-	r.changed()
 	return k, nil
 }
 

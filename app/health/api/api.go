@@ -111,7 +111,7 @@ func fromLoopback(addr string) bool {
 func (s *Switch) set(status error) error {
 	registry := s.registry
 	if registry == nil {
-		registry = current()
+		registry = health.Default()
 	}
 	for {
 		if c := registry.Lookup(checkName); c != nil {
@@ -129,11 +129,8 @@ func (s *Switch) set(status error) error {
 	}
 }
 
-// current returns the default registry: methods of a nil one use it.
-func current() *health.Registry { return nil }
-
 func register() {
-	_, err := current().AddChecker(checkName, health.NewStatusUpdater(), health.In(health.Any))
+	_, err := health.Default().AddChecker(checkName, health.NewStatusUpdater(), health.In(health.Any))
 	if err != nil && !errors.Is(err, health.ErrDuplicate) {
 		panic(err) // as docker's package does: the program cannot be switched
 	}
