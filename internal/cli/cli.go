@@ -90,7 +90,7 @@ func Run(ctx context.Context, f *Frame, root *cobra.Command, args []string) int 
 	root.SetIn(f.Stdin)
 	root.SetOut(f.Stdout)
 	root.SetErr(f.Stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	var refused *RefusedError
 	switch {
@@ -100,7 +100,7 @@ func Run(ctx context.Context, f *Frame, root *cobra.Command, args []string) int 
 		fmt.Fprintln(f.Stderr, "hardstand: interrupted")
 		return ExitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(f.Stderr, "hardstand: %v\nRun \"%s --help\" for usage.\n", err, root.CommandPath())
+		fmt.Fprintf(f.Stderr, "hardstand: %v\nRun \"%s --help\" for usage.\n", err, cmd.CommandPath())
 		return ExitUsage
 	case errors.As(err, &refused):
 		fmt.Fprintf(f.Stderr, "hardstand: refused: %v\n", err)
@@ -113,7 +113,7 @@ func Run(ctx context.Context, f *Frame, root *cobra.Command, args []string) int 
 // prepare makes a tree behave alike everywhere: errors are printed once, by
 // Run; wrong flags and arguments are usage errors; help ends with exit codes.
 func prepare(cmd *cobra.Command) {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SilenceErrors, cmd.SilenceUsage, cmd.SuggestionsMinimumDistance = true, true, 2
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(c *cobra.Command, args []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	state, err := f.StateDir()
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return fmt.Errorf("open ledger: %w", err)
 	}
 	progress := f.NewProgress("publishing "+tag.String(), o.quiet)
 	defer progress.Stop()

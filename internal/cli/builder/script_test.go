@@ -1,0 +1,106 @@
+package builder_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hardstand/hardstand/build/debtest"
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/builder"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hardstand": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		f := cli.System("test")
+		f.Now = func() time.Time { return debtest.Epoch.Add(time.Hour) }
+		os.Exit(cli.Run(ctx, f, builder.New(f), os.Args[1:])) //nolint:gocritic // the process ends here
+	}})
+}
+
+// TestScripts runs the commands as a person would, against a signed archive
+// in a directory. Each script says in its first lines what it shows.
+func TestScripts(t *testing.T) {
+	archive := debtest.NewArchive(t,
+		debtest.Suite{Name: "trixie", Packages: []debtest.Package{
+			{Name: "hello", Architecture: "all", Files: map[string]string{"usr/share/hello": "hello"}},
+			{Name: "needy", Architecture: "all", Fields: "Depends: libmissing3 (>= 3.0)"},
+			{Name: "chatty", Architecture: "all", Files: map[string]string{"usr/share/chatty": "x"}, Scripts: map[string]string{"postinst": "#!/bin/sh"}},
+		}},
+		debtest.Suite{Name: "trixie-updates"}, debtest.Suite{Name: "trixie-security"})
+	updated := debtest.NewArchive(t)
+	updated.Key = archive.Key
+	updated.Add(t, debtest.Suite{Name: "trixie", Date: debtest.Epoch.Add(time.Minute), Packages: []debtest.Package{
+		{Name: "hello", Version: "1.1", Architecture: "all", Files: map[string]string{"usr/share/hello": "hello again"}}}})
+	updated.Add(t, debtest.Suite{Name: "trixie-updates", Date: debtest.Epoch.Add(time.Minute)})
+	updated.Add(t, debtest.Suite{Name: "trixie-security", Date: debtest.Epoch.Add(time.Minute)})
+
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			archive.WriteTo(t, filepath.Join(e.WorkDir, "mirror"))
+			updated.WriteTo(t, filepath.Join(e.WorkDir, "updated"))
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "archive.asc"), archive.Key.Public(t), 0o644); err != nil {
+				return err
+			}
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("PORT", fmt.Sprint(port))
+			e.Setenv("HARDSTAND_MIRROR", filepath.Join(e.WorkDir, "mirror", "debian"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits},
+	})
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close() //nolint:errcheck // only the number matters
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// waitPort waits until something listens on a loopback port.
+func waitPort(ts *testscript.TestScript, _ bool, args []string) {
+	for range 200 {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+args[0]); err == nil {
+			_ = c.Close()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("nothing listens on port %s", args[0])
+}
+
+// exits runs a command and insists on its exit code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%v exits with %d, want %s", args[1:], code, args[0])
+	}
+}
