@@ -126,7 +126,7 @@ func TestKeysDiffer(t *testing.T) {
 }
 
 var full = Event{
-	Build: "3f0c9a", Decoy: "ls", Nonce: Nonce{1, 2, 3}, Time: 1_795_370_000_123_456, Uptime: 77, BootID: "b-1", InitStart: 1234,
+	Build: "3f0c9a", Decoy: "ls", Nonce: Nonce{1, 2, 3}, Kind: KindExec, Time: 1_795_370_000_123_456, Uptime: 77, BootID: "b-1", InitStart: 1234,
 	Count: 2, OnTrip: TripAlert, Latch: LatchSet, Path: "/usr/bin/ls", Argv: []string{"ls", "-la", "/root"}, Cwd: "/",
 	Env: []string{"PATH", "HOME"}, UID: 65532, EUID: 65532, GID: 65532, PID: 17, PPID: 9, Origin: FromInside,
 	Ancestors: []Process{{PID: 9, Comm: "app", Exe: "/app", Argv: []string{"/app", "serve"}}, {PID: 1, Comm: "app"}},

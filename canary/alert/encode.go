@@ -23,6 +23,7 @@ func appendEvent(buf []byte, e *Event, maxString, maxItems int) ([]byte, bool) {
 	w.text("decoy", e.Decoy)
 	w.text("key", e.KeyID)
 	w.text("nonce", e.Nonce.String())
+	w.optionalText("kind", e.Kind)
 	w.number("time", e.Time)
 	w.optional("uptime", e.Uptime)
 	w.optionalText("boot", e.BootID)

@@ -16,6 +16,19 @@ const (
 	FromOutside = "outside"
 )
 
+// What happened. A decoy that was executed has the empty kind; the others come
+// from the guard, whose name on the wire is Guard.
+const (
+	KindExec   = "exec"   // a program was executed below the guard
+	KindDenied = "denied" // and refused
+	KindRead   = "read"   // a watched file was opened, by whom is unknown
+	KindPipe   = "pipe"   // a named pipe was read; the reader is the first ancestor
+	KindForged = "forged" // alarms without a valid key were offered to the guard
+)
+
+// Guard is the decoy's name in the guard's own alarms.
+const Guard = "guard"
+
 // What became of the latch.
 const (
 	LatchSet      = "set"      // this execution set it
@@ -31,7 +44,8 @@ type Event struct {
 	Build string `json:"build"` // build id of the image
 	Decoy string `json:"decoy"` // name of the decoy
 	KeyID string `json:"key"`   // Key.ID of the signing key
-	Nonce Nonce  `json:"nonce"` // one per execution, the same on every channel
+	Nonce Nonce  `json:"nonce"` // one per execution and program, the same on every channel
+	Kind  string `json:"kind,omitempty"`
 
 	Time      int64  `json:"time"`             // microseconds since 1970, wall clock
 	Uptime    int64  `json:"uptime,omitempty"` // microseconds since boot

@@ -13,9 +13,11 @@
 package decoy
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,8 +27,8 @@ import (
 	"strings"
 
 	"github.com/hardstand/hardstand/canary/alert"
-	"github.com/hardstand/hardstand/canary/decoy/internal/config"
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
+	"github.com/hardstand/hardstand/canary/internal/config"
 )
 
 // MarkerPath is the file by which a decoy recognises its own image.
@@ -347,4 +349,23 @@ func (o Options) register(planted []Decoy, skipped []Skipped, files []File) Regi
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+const maxRegister = 1 << 20 // bytes
+
+// ParseRegister reads a register that was written as JSON.
+func ParseRegister(text []byte) (Register, error) {
+	if len(text) > maxRegister {
+		return Register{}, fmt.Errorf("parse decoy register: %d bytes, the limit is %d", len(text), maxRegister)
+	}
+	var r Register
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return Register{}, fmt.Errorf("parse decoy register: %w", err)
+	}
+	if r.Version != 1 || alert.CheckName(r.Build) != nil {
+		return Register{}, fmt.Errorf("parse decoy register: version %d, build %q: want version 1 and a build id", r.Version, r.Build)
+	}
+	return r, nil
 }

@@ -15,14 +15,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hardstand/hardstand/canary/alert"
-	"github.com/hardstand/hardstand/canary/decoy/internal/config"
+	"github.com/hardstand/hardstand/canary/internal/config"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
 
 func TestDependsOnAlertOnly(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
 		"github.com/hardstand/hardstand/canary/alert":              "keys and policies of alarms",
-		"github.com/hardstand/hardstand/canary/decoy/internal/...": "the configuration block and the faces",
+		"github.com/hardstand/hardstand/canary/decoy/internal/...": "the faces and tier A's code",
+		"github.com/hardstand/hardstand/canary/internal/config":    "the configuration block",
 	})
 }
 
@@ -273,4 +274,33 @@ func TestProgram(t *testing.T) {
 			t.Errorf("%s: %d bytes, the limit is %d", arch, len(r.Files[0].Content), limit)
 		}
 	}
+}
+
+func TestRegisterReadsBack(t *testing.T) {
+	want := emit(t, options(t)).Register
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseRegister(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, text := range []string{"", "{}", `{"version":2,"build":"b"}`, `{"version":1,"build":"B/"}`, `{"odd":1}`} {
+		if _, err := ParseRegister([]byte(text)); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+func FuzzParseRegister(f *testing.F) {
+	f.Add([]byte(`{"version":1,"build":"b1","decoys":[{"name":"ls"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if r, err := ParseRegister(text); err == nil && alert.CheckName(r.Build) != nil {
+			t.Errorf("build %q", r.Build)
+		}
+	})
 }

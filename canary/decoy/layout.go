@@ -7,9 +7,9 @@ import (
 	"path"
 	"strings"
 
-	"github.com/hardstand/hardstand/canary/decoy/internal/config"
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
 	"github.com/hardstand/hardstand/canary/decoy/internal/stub"
+	"github.com/hardstand/hardstand/canary/internal/config"
 )
 
 const decoyMode = 0o111 // a decoy that can be read gives away its key

@@ -2,7 +2,7 @@
 
 package main
 
-import "github.com/hardstand/hardstand/canary/decoy/internal/config"
+import "github.com/hardstand/hardstand/canary/internal/config"
 
 // block is filled in by the image builder, which finds it by config.Magic; the
 // byte behind says whether the program is networked.

@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/hardstand/hardstand/canary/alert"
-	"github.com/hardstand/hardstand/canary/decoy/internal/config"
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
-	"github.com/hardstand/hardstand/canary/decoy/internal/scene"
+	"github.com/hardstand/hardstand/canary/internal/config"
+	"github.com/hardstand/hardstand/canary/internal/scene"
 )
 
 func main() {

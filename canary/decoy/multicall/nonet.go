@@ -4,7 +4,7 @@ package main
 
 import (
 	"github.com/hardstand/hardstand/canary/alert"
-	"github.com/hardstand/hardstand/canary/decoy/internal/config"
+	"github.com/hardstand/hardstand/canary/internal/config"
 )
 
 const networked = 0

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
-	"github.com/hardstand/hardstand/canary/decoy/internal/scene"
+	"github.com/hardstand/hardstand/canary/internal/scene"
 )
 
 func world(self scene.Self, now time.Time) face.World {

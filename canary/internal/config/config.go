@@ -1,5 +1,5 @@
-// Package config is what an image's decoys know: the block of bytes in the
-// multi-call program that the builder fills in. It is masked so that
+// Package config is what an image's decoys and its guard know: the block of
+// bytes in a program that the builder fills in. It is masked so that
 // `strings` shows nothing; what keeps it secret is that the program may be
 // executed but not read.
 package config
@@ -12,7 +12,7 @@ import (
 )
 
 // Size of the block in the program, in bytes.
-const Size = 8192
+const Size = 16384
 
 const (
 	magicSize = 32
@@ -29,6 +29,18 @@ type Config struct {
 	CA        []byte // PEM of the collector's CA, or empty for the image's bundle
 	Zone      string // DNS zone, or empty
 	Decoys    []Decoy
+
+	// For the guard only.
+	Allowed []string // programs that may be executed below it
+	Deny    bool     // refuse every other program
+	Watched []string // files and folders
+	Pipes   []Pipe
+}
+
+// Pipe is a named pipe that tells who reads it.
+type Pipe struct {
+	Path    string
+	Content []byte // what the reader gets
 }
 
 // Decoy is one applet.
@@ -102,6 +114,20 @@ func encode(c Config, seed uint64) ([]byte, error) {
 		w.field([]byte(d.OnTrip))
 		w = append(w, boolByte(d.Quiet))
 	}
+	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Allowed)))
+	for _, name := range c.Allowed {
+		w.field([]byte(name))
+	}
+	w = append(w, boolByte(c.Deny))
+	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Watched)))
+	for _, name := range c.Watched {
+		w.field([]byte(name))
+	}
+	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Pipes)))
+	for _, p := range c.Pipes {
+		w.field([]byte(p.Path))
+		w.field(p.Content)
+	}
 	if len(w) > Size-8 {
 		return nil, fmt.Errorf("configuration needs %d bytes, the block has %d: use fewer decoys or a smaller CA", len(w), Size-8)
 	}
@@ -127,6 +153,12 @@ func decode(plain []byte) (Config, error) {
 		d.OnTrip = string(r.field())
 		d.Quiet = bytes.Equal(r.take(1), []byte{1})
 		c.Decoys = append(c.Decoys, d)
+	}
+	c.Allowed = r.texts()
+	c.Deny = bytes.Equal(r.take(1), []byte{1})
+	c.Watched = r.texts()
+	for n := r.number(); n > 0 && !r.short; n-- {
+		c.Pipes = append(c.Pipes, Pipe{Path: string(r.field()), Content: r.field()})
 	}
 	if r.short {
 		return Config{}, errors.New("parse decoy configuration: it is cut short")
@@ -161,6 +193,13 @@ func (r *reader) number() int {
 		return 0
 	}
 	return int(binary.LittleEndian.Uint16(b))
+}
+
+func (r *reader) texts() (list []string) {
+	for n := r.number(); n > 0 && !r.short; n-- {
+		list = append(list, string(r.field()))
+	}
+	return list
 }
 
 func (r *reader) field() []byte { return r.take(r.number()) }

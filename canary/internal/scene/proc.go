@@ -88,7 +88,7 @@ func LookAround(e *alert.Event, self Self) {
 		e.InitStart, _ = strconv.ParseUint(fields[19], 10, 64)
 	}
 	e.Seccomp, e.Tracer, e.NoNewPrivs, e.CapEff = self.Limits.Seccomp, self.Limits.Tracer, self.Limits.NoNewPrivs, self.Limits.CapEff
-	e.Ancestors = ancestors(e.PPID)
+	e.Ancestors = Ancestors(e.PPID)
 	e.Peers = peers()
 	e.Guess = connections(e.Peers)
 	place(e)
@@ -126,7 +126,8 @@ func stat(pid int) []string {
 	return strings.Fields(rest)
 }
 
-func ancestors(pid int) []alert.Process {
+// Ancestors lists a process and those above it, as far as they can be read.
+func Ancestors(pid int) []alert.Process {
 	var list []alert.Process
 	for len(list) < maxAncestors && pid > 0 {
 		dir := "/proc/" + strconv.Itoa(pid)
