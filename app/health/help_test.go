@@ -1,7 +1,10 @@
 package health_test
 
 import (
+	"context"
 	"log/slog"
+	"net"
+	"net/http"
 	"runtime"
 	"strings"
 
@@ -21,4 +24,11 @@ func goroutines() int {
 		}
 	}
 	return n
+}
+
+func unixClient(path string) *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 }

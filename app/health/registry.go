@@ -297,29 +297,43 @@ func (c *Check) weigh(s State, g Group) State {
 func (r *Registry) explain(c *Check, t int64) Named {
 	n := Named{Name: c.name, Groups: c.group, Fatal: !c.nonFatal, Result: c.cell.result(t)}
 	if n.State.Failing() {
-		n.Cause = r.cause(c, t, map[*Check]bool{c: true})
+		n.Cause, _ = r.cause(c, t, map[*Check]bool{})
 	}
 	return n
 }
 
-// cause returns the name of a failing check below c that has no failing
-// dependency itself. Cycles end where they close.
-func (r *Registry) cause(c *Check, t int64, seen map[*Check]bool) string {
-	for _, name := range c.deps {
-		dep := r.find(name)
-		if dep == nil || seen[dep] {
+// cause returns the name of a failing check below c, and whether it is a root:
+// one that has no failing dependency itself. Only a cycle has none.
+func (r *Registry) cause(c *Check, t int64, seen map[*Check]bool) (name string, root bool) {
+	seen[c] = true
+	for _, dep := range r.failingBelow(c, t) {
+		below := r.failingBelow(dep, t)
+		if len(below) == 0 {
+			return dep.name, true
+		}
+		if name == "" {
+			name = dep.name
+		}
+		if seen[dep] {
 			continue
 		}
-		seen[dep] = true
-		if s, _, _ := dep.cell.eval(t); !s.Failing() {
-			continue
+		if deeper, root := r.cause(dep, t, seen); root {
+			return deeper, true
 		}
-		if deeper := r.cause(dep, t, seen); deeper != "" {
-			return deeper
-		}
-		return dep.name
 	}
-	return ""
+	return name, false
+}
+
+func (r *Registry) failingBelow(c *Check, t int64) []*Check {
+	var failing []*Check
+	for _, name := range c.deps {
+		if dep := r.find(name); dep != nil {
+			if s, _, _ := dep.cell.eval(t); s.Failing() {
+				failing = append(failing, dep)
+			}
+		}
+	}
+	return failing
 }
 
 // refresh runs the group's checks that are on demand and due, all at once, and
