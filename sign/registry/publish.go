@@ -202,15 +202,33 @@ func (p *publication) run(ctx context.Context) error {
 	if err != nil || complete {
 		return err
 	}
-	for _, step := range []struct {
-		name Step
-		do   func(context.Context) error
-	}{{StepPush, p.push}, {StepSign, p.sign}, {StepVerify, p.verify}, {StepTag, p.tag}} {
-		if err := p.timed(ctx, step.name, step.do); err != nil {
+	if err := p.timed(ctx, StepPush, p.push); err != nil {
+		return err
+	}
+	if err := p.vouch(ctx); err != nil {
+		return err
+	}
+	return p.timed(ctx, StepTag, p.tag)
+}
+
+// errLost says that something attached is gone again: another machine has
+// written the same list from an older copy.
+var errLost = errors.New("another writer removed it")
+
+// vouch signs and verifies until everything is there at once.
+func (p *publication) vouch(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		if err := p.timed(ctx, StepSign, p.sign); err != nil {
+			return err
+		}
+		err := p.timed(ctx, StepVerify, p.verify)
+		if !errors.Is(err, errLost) || attempt >= p.Remote.attempts() {
+			return err
+		}
+		if err := sleep(ctx, pause(p.Remote.backoff(), attempt)); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 func (p *publication) timed(ctx context.Context, step Step, do func(context.Context) error) error {
@@ -481,7 +499,7 @@ func (p *publication) verify(ctx context.Context) error {
 	}
 	for _, s := range p.subjects {
 		for _, st := range p.missing(s, reportOf(report, s.desc.Digest)) {
-			return fmt.Errorf("verify what was written: attestation %s of %s is not there", st.PredicateType, s.desc.Digest)
+			return fmt.Errorf("verify what was written: attestation %s of %s is not there: %w", st.PredicateType, s.desc.Digest, errLost)
 		}
 	}
 	return nil

@@ -325,3 +325,23 @@ func mediaTypeOf(raw []byte) types.MediaType {
 	}
 	return m.MediaType
 }
+
+// delete removes a tag, or a manifest by its digest. What is gone already is
+// fine.
+func (r *Repository) delete(ctx context.Context, reference string) error {
+	return r.repeat(ctx, func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodDelete, r.url("manifests", reference), nil)
+		if err != nil {
+			return fmt.Errorf("delete %s: %w", reference, err)
+		}
+		resp, err := r.http.Do(req)
+		if err != nil {
+			return fmt.Errorf("delete %s of %s: %w", reference, r.name, err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if err := transport.CheckError(resp, http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound); err != nil {
+			return fmt.Errorf("delete %s of %s: %w", reference, r.name, err)
+		}
+		return nil
+	})
+}

@@ -31,9 +31,10 @@ type ServeOptions struct {
 	Log io.Writer
 }
 
-// NewHandler returns go-containerregistry's registry, made stricter in two
-// points: a manifest put under a digest must have that digest, and, if asked,
-// tags cannot be overwritten.
+// NewHandler returns go-containerregistry's registry, made stricter in three
+// points: a manifest put under a digest must have that digest, a request that
+// says If-None-Match: * (RFC 9110) does not overwrite, and, if asked, no request
+// does.
 func NewHandler(o ServeOptions) http.Handler {
 	out := o.Log
 	if out == nil {
@@ -116,12 +117,17 @@ func (s *strict) putDigest(w http.ResponseWriter, req *http.Request, reference s
 func (s *strict) putTag(w http.ResponseWriter, req *http.Request, tag string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.immutable && !strings.HasPrefix(tag, "sha256-") && s.exists(req) {
+	immutable := s.immutable && !strings.HasPrefix(tag, "sha256-")
+	createOnly := req.Header.Get("If-None-Match") == "*"
+	switch {
+	case !immutable && !createOnly || !s.exists(req):
+		s.next.ServeHTTP(w, req)
+	case immutable:
 		refuse(w, http.StatusBadRequest, "TAG_INVALID",
 			fmt.Sprintf("The image tag '%s' already exists and cannot be overwritten because the repository is immutable.", tag))
-		return
+	default:
+		refuse(w, http.StatusPreconditionFailed, "PRECONDITION", "The tag exists, and the request asked to create it.")
 	}
-	s.next.ServeHTTP(w, req)
 }
 
 func (s *strict) exists(req *http.Request) bool {

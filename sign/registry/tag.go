@@ -13,6 +13,9 @@ import (
 	"github.com/hardstand/hardstand/sign"
 )
 
+// validTag is the form of tags of the OCI distribution-spec.
+var validTag = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
 var uniqueTag = regexp.MustCompile(`-r[0-9]+-[0-9]{8}-[0-9a-f]{8}$`)
 
 // UniqueTag makes a tag that no other content gets: VERSION-rREVISION-DATE-
@@ -22,7 +25,7 @@ func UniqueTag(version string, revision int, day time.Time, digest v1.Hash) (str
 		return "", fmt.Errorf("make tag: digest %q is too short", digest)
 	}
 	tag := fmt.Sprintf("%s-r%d-%s-%s", version, revision, day.UTC().Format("20060102"), digest.Hex[:8])
-	if _, err := name.NewTag("localhost/x:"+tag, name.StrictValidation); err != nil || revision < 0 {
+	if version == "" || revision < 0 || !validTag.MatchString(tag) {
 		return "", fmt.Errorf("make tag: %q is not a valid tag", tag)
 	}
 	return tag, nil
