@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -26,7 +27,15 @@ const outDir = "build/payload/bin"
 func main() {
 	platforms := flag.String("platforms", "linux/amd64,linux/arm64", "comma-separated platforms")
 	version := flag.String("version", "dev", "version to record")
+	unpack := flag.String("unpack", "", "write the probes of this machine's platform to a directory, and nothing else")
 	flag.Parse()
+	if *unpack != "" {
+		if err := unpackProbes(*unpack); err != nil {
+			fmt.Fprintln(os.Stderr, "payload:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(strings.Split(*platforms, ","), *version); err != nil {
 		fmt.Fprintln(os.Stderr, "payload:", err)
 		os.Exit(1)
@@ -54,6 +63,24 @@ func run(platforms []string, version string) error {
 		return err
 	}
 	return writeChanged("manifest.json", append(data, '\n'))
+}
+
+// unpackProbes writes the probes that images get for use on this machine.
+func unpackProbes(dir string) error {
+	p := spec.Platform{Arch: runtime.GOARCH}
+	if p.Arch == "arm" {
+		p.Variant = "v7"
+	}
+	for _, name := range []string{payload.Probe, payload.ProbePlain} {
+		data, err := payload.Read(name, p)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func build(name string, p spec.Platform) (payload.Program, error) {

@@ -1,0 +1,61 @@
+# hardstand. `make help` lists the targets.
+
+VERSION  ?= dev
+PLATFORMS ?= linux/amd64,linux/arm64
+GO       ?= go
+BIN      := bin
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './out/*' -not -path '*/testdata/*'))
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
+
+.PHONY: help build payload demo test check e2e bench bench-probe fuzz docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
+
+payload: ## compile the probe and the decoys that go into images
+	@$(GO) run ./build/payload/gen -platforms $(PLATFORMS) -version $(VERSION)
+
+build: payload ## build bin/hardstand, bin/probe and bin/probe-plain
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/hardstand ./cmd/hardstand
+	@$(GO) run ./build/payload/gen -unpack $(BIN)
+
+demo: build ## compose, publish, verify and run an image, and trip a decoy
+	@scripts/demo
+
+test: ## every test that needs no network and no Docker, in all modules
+	@scripts/need gcc xz-utils
+	@$(MAKE) --no-print-directory payload
+	@scripts/each-module $(GO) test -race ./...
+
+check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
+	@scripts/need gcc xz-utils
+	@$(MAKE) --no-print-directory payload
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w on these files'; exit 1; }
+	@scripts/each-module $(GO) vet ./...
+	@$(GO) vet -tags e2e ./e2e/...
+	@scripts/each-module $(GO) run $(STATICCHECK) ./...
+	@scripts/each-module $(GO) run $(ERRCHECK) -ignoretests -exclude .errcheck ./...
+	@scripts/each-module $(GO) test -race ./...
+	@scripts/each-module $(GO) mod tidy -diff
+	@$(GO) run ./internal/cli/builder/gendocs -check docs/cli.md
+
+e2e: ## the real archive, real Docker, Debian's registry, the real cosign
+	@scripts/e2e
+
+bench: bench-probe ## every benchmark
+
+bench-probe: build ## the probe beside its peers
+	@$(GO) run ./bench/probe
+
+fuzz: ## every fuzz target for FUZZTIME (default 60s) each
+	@scripts/fuzz $${FUZZTIME:-60s}
+
+docs: ## generate docs/cli.md from the commands
+	@$(GO) run ./internal/cli/builder/gendocs docs/cli.md
+
+clean: ## remove what the targets above made
+	rm -rf $(BIN) out build/payload/bin/*.zst build/payload/bin/manifest.json
