@@ -1,12 +1,13 @@
 //go:build !portable
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // func entry()
 //
 // On entry RSP points to argc. The current goroutine lives in a register here.
 TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
-	MOVD	$·fakeG(SB), g
+	MOVD	$·memory+workspace_entry+entryMemory_goroutine(SB), g
 	MOVD	RSP, R0
 	SUB	$64, RSP
 	MOVD	R0, 8(RSP)

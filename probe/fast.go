@@ -15,24 +15,17 @@ import (
 // Go runtime with everything as the kernel left it.
 func entry()
 
-// Memory that entry needs because there is no runtime to provide it.
-var (
-	// fakeG stands in for the current goroutine. Compiled code compares the
-	// stack pointer with its stack bound, which is zero here, so the check
-	// for a full stack never fires: the code runs on the stack that the
-	// kernel gave the process.
-	fakeG [64]uintptr
-	// tlsBlock is the thread-local storage of amd64; its last word before
-	// the middle points to fakeG.
-	tlsBlock [16]uintptr
-)
-
-// Room for the command line and the environment. A larger one takes the
-// ordinary path.
-var (
-	fastArgs [64]string
-	fastEnv  [512]string
-)
+// entryMemory is what entry needs because there is no runtime to provide it.
+type entryMemory struct {
+	// goroutine stands in for the current goroutine. Compiled code compares
+	// the stack pointer with its stack bound, which is zero here, so the
+	// check for a full stack never fires: the code runs on the stack that
+	// the kernel gave the process.
+	goroutine [16]uintptr
+	// local is the thread-local storage of amd64, whose last word points to
+	// goroutine.
+	local [8]uintptr
+}
 
 // fast answers the call and exits, or returns, to have the ordinary path answer
 // it. sp points to what the kernel put on the stack: argc, the arguments, a
@@ -42,66 +35,69 @@ var (
 // use a map or call a closure that escapes; a test in this package walks the
 // call graph of the built binary and refuses anything else.
 func fast(sp unsafe.Pointer) {
-	args := stringsAt(unsafe.Add(sp, 8), fastArgs[:])
-	if args < 0 {
+	argv := unsafe.Add(sp, 8)
+	args := count(argv)
+	envp := unsafe.Add(argv, 8*(args+1))
+	env := count(envp)
+	if args+env > maxWords {
 		return
 	}
-	env := stringsAt(unsafe.Add(sp, 8*(args+2)), fastEnv[:])
-	if env < 0 {
-		return
-	}
+	words := memory.words[maxWords-args-env:]
+	makeStrings(words[:args], argv)
+	makeStrings(words[args:], envp)
 	machine.PreRuntime = true
-	code, answered := fastRun(fastArgs[:args], fastEnv[:env])
+	code, answered := fastRun(words[:args], words[args:])
 	if answered {
 		machine.Exit(code)
 	}
 	machine.PreRuntime = false
-	options = option.Options{}
+	memory.options = option.Options{}
 }
 
 // fastRun performs a single check without TLS.
 func fastRun(args, env []string) (code int, answered bool) {
-	o := &options
-	if problem := o.Parse(args, env); !problem.OK() || o.Action != option.RunChecks {
+	o, s := &memory.options, &memory.state
+	if problem := o.Parse(args, env, &memory.parsed); !problem.OK() || o.Action != option.RunChecks {
 		return 0, false
 	}
 	if o.NChecks != 1 || o.Checks[0].TLS {
 		return 0, false
 	}
+	s.Buffers = &memory.buffers
+	s.Timing = o.Verbose || o.JSON
 	began := int64(0)
 	if o.Wait > 0 {
-		began = single.Now()
+		began = s.Now()
 	}
-	single.Timing = o.Verbose || o.JSON
-	fastStates[0] = &single
+	states := [...]*check.State{s}
 	for {
-		if single.Latch() {
-			return report(o, fastStates[:], true), true
+		if s.Latch() {
+			return report(o, states[:], true), true
 		}
-		single.Run(&o.Checks[0], attemptTime(o, began))
-		if single.Class == check.Healthy || !again(o, began) {
-			return report(o, fastStates[:], false), true
+		s.Run(&o.Checks[0], attemptTime(o, began))
+		if s.Class == check.Healthy || !again(o, began) {
+			return report(o, states[:], false), true
 		}
 	}
 }
 
-var fastStates [1]*check.State
+// count returns the length of the zero-terminated list of pointers at p.
+func count(p unsafe.Pointer) int {
+	n := 0
+	for *(*unsafe.Pointer)(unsafe.Add(p, 8*n)) != nil {
+		n++
+	}
+	return n
+}
 
-// stringsAt makes strings of the C strings that the zero-terminated list at p
-// points to, and returns how many there are, -1 if list is too short.
-func stringsAt(p unsafe.Pointer, list []string) int {
-	for n := 0; ; n++ {
-		s := *(*unsafe.Pointer)(unsafe.Add(p, 8*n))
-		if s == nil {
-			return n
-		}
-		if n == len(list) {
-			return -1
-		}
+// makeStrings makes strings of the C strings that the list at p points to.
+func makeStrings(list []string, p unsafe.Pointer) {
+	for i := range list {
+		s := *(*unsafe.Pointer)(unsafe.Add(p, 8*i))
 		size := 0
 		for *(*byte)(unsafe.Add(s, size)) != 0 {
 			size++
 		}
-		list[n] = unsafe.String((*byte)(s), size)
+		list[i] = unsafe.String((*byte)(s), size)
 	}
 }

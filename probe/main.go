@@ -16,13 +16,23 @@ import (
 	"github.com/hardstand/hardstand/probe/internal/wire"
 )
 
-// The memory of the one command line and, unless several targets are checked
-// at once, the one check of a process.
-var (
+// memory is all that a process with one target uses. What the fast path touches
+// lies together, at the end of words and from there to the first of the checks,
+// because each page of it costs a page fault, and each of those as much as
+// several system calls.
+var memory workspace
+
+type workspace struct {
+	words   [maxWords]string
+	entry   entryMemory
 	options option.Options
-	single  check.State
-	output  [8 << 10]byte
-)
+	state   check.State
+	parsed  option.Memory
+	buffers check.Buffers
+}
+
+// maxWords bounds the arguments and environment variables of the fast path.
+const maxWords = 576
 
 func main() {
 	machine.Exit(run(machine.Args(), machine.Environ()))
@@ -30,15 +40,17 @@ func main() {
 
 // run is the ordinary path: everything that the fast path does, and the rest.
 func run(args, env []string) int {
-	w := wire.NewBuffer(output[:])
-	if problem := options.Parse(args, env); !problem.OK() {
+	o := &memory.options
+	memory.state.Buffers = &memory.buffers
+	w := wire.NewBuffer(memory.buffers.Spare())
+	if problem := o.Parse(args, env, &memory.parsed); !problem.OK() {
 		w.Str("probe: ")
 		problem.Put(&w)
 		w.Byte('\n')
 		machine.Print(2, w.Bytes())
 		return int(check.Invalid)
 	}
-	switch options.Action {
+	switch o.Action {
 	case option.ShowHelp:
 		option.Help(&w)
 		machine.Print(1, w.Bytes())
@@ -48,7 +60,7 @@ func run(args, env []string) int {
 		machine.Print(1, w.Bytes())
 		return 0
 	}
-	return checkAll(&options)
+	return checkAll(o)
 }
 
 func putVersion(w *wire.Buffer) {
@@ -70,9 +82,10 @@ const version = "1.0.0"
 // checkAll performs all checks of o at once, again until --wait is over, prints
 // the outcome and returns the exit code.
 func checkAll(o *option.Options) int {
-	states := [option.MaxChecks]*check.State{&single}
+	single := &memory.state
+	states := [option.MaxChecks]*check.State{single}
 	for i := 1; i < o.NChecks; i++ {
-		states[i] = new(check.State)
+		states[i] = &check.State{Buffers: new(check.Buffers)}
 	}
 	for _, s := range states[:o.NChecks] {
 		s.Timing = o.Verbose || o.JSON

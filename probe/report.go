@@ -15,15 +15,15 @@ func attemptTime(o *option.Options, began int64) int64 {
 	if o.Wait == 0 {
 		return o.Timeout
 	}
-	return max(min(o.Timeout, began+o.Wait-single.Now()), 1e6)
+	return max(min(o.Timeout, began+o.Wait-memory.state.Now()), 1e6)
 }
 
 // again pauses before the next attempt; false if there is none.
 func again(o *option.Options, began int64) bool {
-	if o.Wait == 0 || single.Now()+o.Interval >= began+o.Wait {
+	if o.Wait == 0 || memory.state.Now()+o.Interval >= began+o.Wait {
 		return false
 	}
-	single.Sleep(o.Interval)
+	memory.state.Sleep(o.Interval)
 	return true
 }
 
@@ -31,7 +31,7 @@ func again(o *option.Options, began int64) bool {
 // exit code. Healthy goes to standard output, anything else to standard error:
 // Docker keeps both.
 func report(o *option.Options, states []*check.State, latch bool) int {
-	w := wire.NewBuffer(output[:])
+	w := wire.NewBuffer(memory.buffers.Spare())
 	class := check.Healthy
 	for i, s := range states {
 		if class == check.Healthy {

@@ -3,7 +3,7 @@
 //
 // A check needs no heap and no Go runtime, except for TLS, so that it can run
 // before the runtime has started (docs/probe-fast-path.md): all memory it uses
-// is in its State. It never prints or keeps what a server answered, and it
+// is in its State and Buffers. It never prints or keeps what a server answered, and it
 // connects to nothing that the policy of the binary does not allow.
 package check
 
@@ -103,8 +103,7 @@ var phaseNames = [Phases]string{"connect", "tls", "answer"}
 // Name returns p's name.
 func (p Phase) Name() string { return phaseNames[p] }
 
-// State is a check in progress and then its outcome. It is large; before the
-// runtime starts there is one, a package variable.
+// State is a check in progress and then its outcome. Its Buffers must be set.
 type State struct {
 	Class Class
 	// Timing asks for the times of the phases: reading the clock is a good
@@ -124,18 +123,26 @@ type State struct {
 	target   string // request target, after redirects
 	message  wire.Buffer
 
-	// The large ones come last, so that the others are near.
+	http wire.Response
+	fcgi wire.FastCGI
 	machine.Socket
-	text     [512]byte
-	out      [MaxRequest]byte
-	in       [wire.MaxFrame]byte
-	http     wire.Response
-	fcgi     wire.FastCGI
+	text [400]byte
+	*Buffers
+}
+
+// Buffers is the memory of a State that is large and mostly never touched,
+// which before the runtime starts means never paid for.
+type Buffers struct {
+	io       [max(MaxRequest, wire.MaxFrame)]byte // the request, then what is read
 	call     wire.Call
+	answer   wire.ResponseText
 	redirect [wire.MaxLine]byte
 	resolver resolver
 	body     [wire.MaxBodyBytes]byte
 }
+
+// Spare returns memory for other uses before and after Run.
+func (b *Buffers) Spare() []byte { return b.io[:] }
 
 // stream is an encrypted connection on top of the socket.
 type stream struct {
@@ -238,12 +245,12 @@ func (s *State) enter(p Phase, doing string) {
 	s.phase, s.doing = p, doing
 }
 
-// read reads into s.in. It returns 0 and true at the end of the stream.
+// read reads into s.io. It returns 0 and true at the end of the stream.
 //
 //go:noinline
 func (s *State) read() (int, bool) {
 	if s.secure.read != nil {
-		n, why := s.secure.read(s.in[:])
+		n, why := s.secure.read(s.io[:])
 		if why == timeoutText {
 			return 0, s.timedOut()
 		}
@@ -252,7 +259,7 @@ func (s *State) read() (int, bool) {
 		}
 		return n, true
 	}
-	n, cause := s.Socket.Read(s.in[:], s.deadline)
+	n, cause := s.Socket.Read(s.io[:], s.deadline)
 	switch cause {
 	case 0:
 		return n, true

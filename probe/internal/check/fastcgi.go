@@ -17,7 +17,7 @@ func (s *State) checkFastCGI() {
 			break
 		}
 	}
-	w := wire.NewBuffer(s.out[:])
+	w := wire.NewBuffer(s.io[:])
 	host := c.HostName
 	if host == "" {
 		host = "localhost"
@@ -33,7 +33,7 @@ func (s *State) checkFastCGI() {
 }
 
 func (s *State) readFastCGI() bool {
-	s.http = wire.Response{Keep: s.keep()}
+	s.http.Reset(&s.answer, s.keep())
 	s.http.StartCGI()
 	s.fcgi = wire.FastCGI{Response: &s.http}
 	for {
@@ -45,7 +45,7 @@ func (s *State) readFastCGI() bool {
 		if n == 0 {
 			verdict = s.fcgi.EOF()
 		} else {
-			verdict = s.fcgi.Feed(s.in[:n])
+			verdict = s.fcgi.Feed(s.io[:n])
 		}
 		switch verdict {
 		case wire.Done:

@@ -27,7 +27,7 @@ func (s *State) askHealth(index int) bool {
 	c := s.check
 	stream := uint32(2*index + 1)
 	s.call.Begin(stream)
-	w := wire.NewBuffer(s.out[:])
+	w := wire.NewBuffer(s.io[:])
 	if index == 0 {
 		wire.Preface(&w)
 	}
@@ -52,7 +52,8 @@ func (s *State) askHealth(index int) bool {
 	return s.awaitCall() && s.judgeCall(index)
 }
 
-// awaitCall reads until the call is answered.
+// awaitCall reads until the call is answered. What has come behind the answer
+// is still taken in: it may be the beginning of another frame.
 func (s *State) awaitCall() bool {
 	k := &s.call
 	for {
@@ -64,7 +65,8 @@ func (s *State) awaitCall() bool {
 			k.EOF()
 			return s.callFailed()
 		}
-		for p := s.in[:n]; len(p) > 0; {
+		answered := false
+		for p := s.io[:n]; len(p) > 0; {
 			used, verdict := k.Feed(p)
 			p = p[used:]
 			if k.ReplyLen > 0 && verdict != wire.Failed && !s.write(k.Reply[:k.ReplyLen]) {
@@ -72,10 +74,18 @@ func (s *State) awaitCall() bool {
 			}
 			switch verdict {
 			case wire.Done:
-				return true
+				answered = true
 			case wire.Failed:
-				return s.callFailed()
+				if !answered {
+					return s.callFailed()
+				}
+				// The call is answered; what comes after it concerns the
+				// next one, if there is one.
+				return true
 			}
+		}
+		if answered {
+			return true
 		}
 	}
 }

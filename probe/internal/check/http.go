@@ -38,7 +38,7 @@ func (s *State) checkHTTP() {
 // exchangeHTTP sends the request and reads the whole answer.
 func (s *State) exchangeHTTP() bool {
 	s.enter(PhaseAnswer, "waiting for the answer's headers")
-	w := wire.NewBuffer(s.out[:])
+	w := wire.NewBuffer(s.io[:])
 	s.request(&w)
 	if w.Full {
 		return s.fail(Invalid, "the request is longer than 16 KiB")
@@ -47,7 +47,8 @@ func (s *State) exchangeHTTP() bool {
 		return false
 	}
 	r := &s.http
-	*r = wire.Response{Head: s.check.Method == "HEAD", Keep: s.keep()}
+	r.Reset(&s.answer, s.keep())
+	r.Head = s.check.Method == "HEAD"
 	return s.readHTTP(r)
 }
 
@@ -61,7 +62,7 @@ func (s *State) readHTTP(r *wire.Response) bool {
 		if n == 0 {
 			verdict = r.EOF()
 		} else {
-			verdict = r.Feed(s.in[:n])
+			verdict = r.Feed(s.io[:n])
 		}
 		if r.HeadDone {
 			s.doing = "waiting for the answer's body"
@@ -232,13 +233,13 @@ func (s *State) redirected() bool {
 // the same scheme, host and port.
 func (s *State) follow() bool {
 	c := s.check
-	own := wire.NewBuffer(s.out[:512])
+	own := wire.NewBuffer(s.io[:512])
 	c.putAuthority(&own)
 	origin := wire.Origin{Scheme: "http", Authority: own.Bytes(), HostName: c.HostName}
 	if c.TLS {
 		origin.Scheme = "https"
 	}
-	next := wire.NewBuffer(s.out[512 : 512+len(s.redirect)])
+	next := wire.NewBuffer(s.io[512 : 512+len(s.redirect)])
 	if !origin.Resolve(&next, s.http.Location(), s.target) {
 		return s.fail(Unhealthy, "redirected to another host, scheme or port, which is never followed")
 	}

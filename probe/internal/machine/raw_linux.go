@@ -25,15 +25,21 @@ const (
 //
 //go:uintptrescapes
 func call(n, a, b, c, d, e, f uintptr) (uintptr, Cause) {
-	var r uintptr
-	var errno syscall.Errno
-	if PreRuntime {
-		r, _, errno = syscall.RawSyscall6(n, a, b, c, d, e, f)
-	} else {
-		r, _, errno = syscall.Syscall6(n, a, b, c, d, e, f)
+	if !PreRuntime {
+		r, _, errno := syscall.Syscall6(n, a, b, c, d, e, f)
+		return r, Cause(errno)
 	}
-	return r, Cause(errno)
+	r := rawCall(n, a, b, c, d, e, f)
+	if r > -4096&(1<<64-1) {
+		return 0, Cause(-r)
+	}
+	return r, 0
 }
+
+// rawCall makes a system call and returns what the kernel returns. Package
+// syscall has one too, but far enough from this package in the binary to cost
+// a page fault.
+func rawCall(n, a, b, c, d, e, f uintptr) uintptr
 
 // Scratch holds the memory that system calls read and write, because it must
 // not lie on a goroutine's stack. It is part of whatever struct does the I/O.
@@ -48,7 +54,6 @@ type Scratch struct {
 	pair  [2]uint64
 	stat  [256]byte
 	value int32
-	path  [4096]byte
 }
 
 const (
@@ -88,23 +93,17 @@ func (s *Scratch) Limit(pid, resource int) (soft, hard uint64, cause Cause) {
 	return s.pair[0], s.pair[1], cause
 }
 
-// cpath copies a path into the scratch memory with a NUL at its end.
-func (s *Scratch) cpath(path string) bool {
-	if len(path) >= len(s.path) {
-		return false
-	}
-	s.path[copy(s.path[:], path)] = 0
-	return true
-}
-
-// ReadFile reads the beginning of a file into buf. It does not wait: a named
-// pipe without a writer reads as empty.
+// ReadFile reads the beginning of a file into buf, which must be longer than
+// the path: the path is put there first, to end it with the NUL that the kernel
+// wants. It does not wait: a named pipe without a writer reads as empty.
 func (s *Scratch) ReadFile(path string, buf []byte) (f File, cause Cause) {
-	if !s.cpath(path) {
+	n := copy(buf, path)
+	if n >= len(buf) {
 		return f, NotFound
 	}
+	buf[n] = 0
 	cwd := atFDCWD
-	fd, cause := call(syscall.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&s.path)),
+	fd, cause := call(syscall.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&buf[0])),
 		syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0, 0, 0)
 	if cause != 0 {
 		return f, cause

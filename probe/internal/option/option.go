@@ -49,9 +49,15 @@ const (
 	ShowVersion
 )
 
-// Options is a parsed command line. It is large; before the runtime starts
-// there is one, a package variable. Its strings point into the arguments, the
-// environment and its own memory.
+// Memory is what Parse writes to besides Options. It is apart because it is
+// large and mostly never touched.
+type Memory struct {
+	Checks   [MaxChecks]check.Check
+	expanded [MaxExpanded]byte
+}
+
+// Options is a parsed command line. Its strings point into the arguments, the
+// environment and Memory.
 type Options struct {
 	Action   Action
 	Compat   Compat
@@ -71,8 +77,8 @@ type Options struct {
 	peer      peerOptions
 	defaults  check.Check
 	sets      [MaxChecks]uint32
-	Checks    [MaxChecks]check.Check
-	expanded  [MaxExpanded]byte
+	Checks    *[MaxChecks]check.Check
+	expanded  *[MaxExpanded]byte
 }
 
 // Problem is why a command line was refused.
@@ -95,8 +101,8 @@ func (p *Problem) Put(w *wire.Buffer) {
 // Parse reads the command line args, of which the first is the program's name,
 // in the environment env ("NAME=value"). Both must stay unchanged as long as o
 // is used; o must be zero.
-func (o *Options) Parse(args, env []string) Problem {
-	o.env = env
+func (o *Options) Parse(args, env []string, m *Memory) Problem {
+	o.env, o.Checks, o.expanded = env, &m.Checks, &m.expanded
 	o.Timeout, o.Interval = DefaultTimeout, DefaultInterval
 	o.defaults.UserAgent = DefaultAgent
 	o.port = DefaultPort

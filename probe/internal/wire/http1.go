@@ -25,8 +25,8 @@ const (
 )
 
 // Response is the incremental parser of one HTTP/1 response (RFC 9112), or,
-// after StartCGI, of a CGI response (RFC 3875 section 6). Its zero value
-// expects a status line. It is complete when the whole head and the body, or
+// after StartCGI, of a CGI response (RFC 3875 section 6). Reset makes it expect
+// a status line. It is complete when the whole head and the body, or
 // MaxBodyBytes of it, have been seen.
 type Response struct {
 	// Head says the request was HEAD: no body follows.
@@ -54,8 +54,21 @@ type Response struct {
 	lineLen  int
 	lineMore bool
 	locLen   int
+	text     *ResponseText
+}
+
+// ResponseText is the memory of a Response for what it has to keep. It is apart
+// because most responses need none of it, and memory that is never touched is
+// never allocated.
+type ResponseText struct {
 	line     [MaxLine]byte
 	location [MaxLine]byte
+}
+
+// Reset makes r expect a response; keep receives the beginning of its body,
+// which is otherwise only counted.
+func (r *Response) Reset(text *ResponseText, keep []byte) {
+	*r = Response{Keep: keep, text: text}
 }
 
 // StartCGI makes r expect CGI header fields instead of a status line; the
@@ -67,7 +80,7 @@ func (r *Response) StartCGI() {
 }
 
 // Location returns the final response's Location field, empty if it has none.
-func (r *Response) Location() []byte { return r.location[:r.locLen] }
+func (r *Response) Location() []byte { return r.text.location[:r.locLen] }
 
 // Feed parses the next bytes of the stream. Bytes after the end of the message
 // are ignored.
@@ -79,7 +92,7 @@ func (r *Response) Feed(p []byte) Verdict {
 		case phaseLength, phaseChunkData, phaseToEOF:
 			p = p[r.body(p):]
 		default:
-			p = p[r.text(p):]
+			p = p[r.readLine(p):]
 		}
 	}
 	return r.verdict()
@@ -140,32 +153,36 @@ func (r *Response) body(p []byte) int {
 	return len(p)
 }
 
-// text takes bytes up to the end of the current line.
-func (r *Response) text(p []byte) int {
+// readLine takes bytes up to the end of the current line. A line that is all in
+// p is parsed where it is; only the pieces of others are collected.
+func (r *Response) readLine(p []byte) int {
 	n, ended := 0, false
 	for n < len(p) && !ended {
-		c := p[n]
+		ended = p[n] == '\n'
 		n++
-		switch {
-		case c == '\n':
-			ended = true
-		case r.lineLen < len(r.line):
-			r.line[r.lineLen] = c
-			r.lineLen++
-		default:
-			r.lineMore = true
-		}
 	}
 	r.head += n
 	if r.head > MaxHeaderBytes {
 		r.fail("the answer's headers are longer than 64 KiB")
 		return n
 	}
+	piece := p[:n]
 	if ended {
-		r.endLine()
+		piece = p[:n-1]
+	}
+	if r.lineLen == 0 && ended && len(piece) <= MaxLine {
+		r.endLine(piece)
+		return n
+	}
+	line := &r.text.line
+	kept := copy(line[r.lineLen:], piece)
+	r.lineLen += kept
+	r.lineMore = r.lineMore || kept < len(piece)
+	if ended {
+		r.endLine(line[:r.lineLen])
 		r.lineLen, r.lineMore = 0, false
-	} else if r.phase == phaseStatus && !statusPrefix(r.line[:r.lineLen]) {
-		r.notHTTP()
+	} else if r.phase == phaseStatus && !statusPrefix(line[:r.lineLen]) {
+		r.notHTTP(line[:r.lineLen])
 	}
 	return n
 }
@@ -177,8 +194,8 @@ func statusPrefix(b []byte) bool {
 	return string(b[:n]) == want[:n]
 }
 
-func (r *Response) notHTTP() {
-	b := r.line[:r.lineLen]
+// notHTTP says what else b, the beginning of the answer, may be.
+func (r *Response) notHTTP(b []byte) {
 	switch {
 	case len(b) >= 2 && b[0] == 0x15 && b[1] == 0x03:
 		r.fail("the server speaks TLS: use https")
@@ -190,8 +207,7 @@ func (r *Response) notHTTP() {
 }
 
 //go:noinline
-func (r *Response) endLine() {
-	line := r.line[:r.lineLen]
+func (r *Response) endLine(line []byte) {
 	if n := len(line); n > 0 && line[n-1] == '\r' && !r.lineMore {
 		line = line[:n-1]
 	}
@@ -224,7 +240,7 @@ func (r *Response) endLine() {
 // statusLine parses "HTTP/1.1 200 reason" (RFC 9112 section 4).
 func (r *Response) statusLine(b []byte) {
 	if r.lineMore || !statusPrefix(b) || len(b) < len("HTTP/1.1 200") {
-		r.notHTTP()
+		r.notHTTP(b)
 		return
 	}
 	if b[5] != '1' || b[6] != '.' || (b[7] != '0' && b[7] != '1') || b[8] != ' ' {
@@ -264,7 +280,7 @@ func (r *Response) field(b []byte) {
 			r.fail("the answer's Location is longer than 2048 bytes")
 			return
 		}
-		r.locLen = copy(r.location[:], value)
+		r.locLen = copy(r.text.location[:], value)
 	case r.cgi && EqualFold(name, "status"):
 		r.cgiStatus(value)
 	}

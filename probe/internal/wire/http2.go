@@ -64,8 +64,8 @@ type Call struct {
 	inBlock    uint32
 	bodyLen    int
 	field      header
-	payload    [MaxFrame]byte
 	body       [5 + MaxMessage]byte
+	payload    [MaxFrame]byte
 	block      [MaxHeaderBlock]byte
 }
 
@@ -107,18 +107,25 @@ func (c *Call) Feed(p []byte) (int, Verdict) {
 	if size > MaxFrame {
 		return used, c.fail("the server sent an HTTP/2 frame over the 16 KiB limit")
 	}
-	n := copy(c.payload[c.payloadLen:size], p[used:])
-	c.payloadLen += n
-	used += n
-	if c.payloadLen < size {
-		return used, More
+	payload := p[used:]
+	if c.payloadLen == 0 && len(payload) >= size {
+		payload = payload[:size] // the whole frame is here: no need to collect it
+		used += size
+	} else {
+		n := copy(c.payload[c.payloadLen:size], payload)
+		c.payloadLen += n
+		used += n
+		if c.payloadLen < size {
+			return used, More
+		}
+		payload = c.payload[:size]
 	}
 	c.headLen, c.payloadLen = 0, 0
 	c.frames++
 	if c.frames > MaxFrames {
 		return used, c.fail("the server sent more than 4096 HTTP/2 frames for one check")
 	}
-	return used, c.frame(c.payload[:size])
+	return used, c.frame(payload)
 }
 
 // EOF tells c that the connection has ended.
@@ -292,16 +299,20 @@ func (c *Call) headersFrame(p []byte, flags byte, stream uint32) Verdict {
 // blockPart collects a piece of a header block and decodes the whole of it
 // after the last.
 func (c *Call) blockPart(p []byte, flags byte) Verdict {
-	if len(p) > len(c.block)-c.blockLen {
-		return c.fail("the server's headers are longer than 32 KiB")
+	block := p
+	if c.blockLen > 0 || flags&flagEndHeaders == 0 {
+		if len(p) > len(c.block)-c.blockLen {
+			return c.fail("the server's headers are longer than 32 KiB")
+		}
+		c.blockLen += copy(c.block[c.blockLen:], p)
+		block = c.block[:c.blockLen]
 	}
-	c.blockLen += copy(c.block[c.blockLen:], p)
 	if flags&flagEndHeaders == 0 {
 		return More
 	}
 	stream := c.inBlock
 	c.inBlock = 0
-	if !c.decode(c.block[:c.blockLen], stream == c.stream) {
+	if !c.decode(block, stream == c.stream) {
 		return c.fail("the server's headers are not decodable")
 	}
 	if stream != c.stream {

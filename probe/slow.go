@@ -1,0 +1,6 @@
+//go:build !linux || !(amd64 || arm64) || portable
+
+package main
+
+// entryMemory is empty: there is no fast path here.
+type entryMemory struct{}
