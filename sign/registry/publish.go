@@ -109,6 +109,7 @@ type publication struct {
 	index    v1.Descriptor
 	manifest sign.Manifest
 	subjects []subject // platforms first, the index last
+	images   []v1.Image
 	before   tagState
 	result   Result
 }
@@ -166,6 +167,9 @@ func (p *publication) readIndex() error {
 	}
 	digest, size, err := v1.SHA256(bytes.NewReader(raw))
 	if err != nil {
+		return fmt.Errorf("read index: %w", err)
+	}
+	if p.images, err = images(p.Index); err != nil {
 		return fmt.Errorf("read index: %w", err)
 	}
 	p.index = v1.Descriptor{MediaType: mt, Digest: digest, Size: size}
@@ -314,6 +318,12 @@ func (p *publication) complete(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 	}
+	switch err := p.repo.checkBlobs(ctx, p.images); {
+	case errors.Is(err, errAbsent):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
 	p.result.Existed, p.result.Report = true, report
 	return true, p.Ledger.during(p.Tag, p.index.Digest, p.Move, func() error { return nil })
 }
@@ -378,14 +388,13 @@ func samePredicate(a, b json.RawMessage) bool {
 
 // push writes blobs and manifests by digest; nothing names them yet.
 func (p *publication) push(ctx context.Context) error {
-	total, err := contentSize(p.Index)
+	total, err := contentSize(p.images)
 	if err != nil {
 		return fmt.Errorf("read index: %w", err)
 	}
 	p.repo.count.watch(func(sent int64) { p.event(StepPush, min(sent, total), total) })
 	defer p.repo.count.watch(nil)
-	err = p.repo.pusher.Push(ctx, p.Tag.Digest(p.index.Digest.String()), mountable(p.Index, p.Tag.Repository, p.MountFrom))
-	if err != nil {
+	if err := p.repo.pushIndex(ctx, mountable(p.Index, p.Tag.Repository, p.MountFrom)); err != nil {
 		return fmt.Errorf("push content: %w", err)
 	}
 	return nil
@@ -501,6 +510,9 @@ func (p *publication) verify(ctx context.Context) error {
 		for _, st := range p.missing(s, reportOf(report, s.desc.Digest)) {
 			return fmt.Errorf("verify what was written: attestation %s of %s is not there: %w", st.PredicateType, s.desc.Digest, errLost)
 		}
+	}
+	if err := p.repo.checkBlobs(ctx, p.images); err != nil {
+		return fmt.Errorf("verify what was written: %w", err)
 	}
 	return nil
 }

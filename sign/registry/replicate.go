@@ -240,7 +240,7 @@ func (o *origin) copyContent(ctx context.Context, repo *Repository) error {
 	if err != nil {
 		return fmt.Errorf("read the source: %w", err)
 	}
-	if err := repo.pusher.Push(ctx, repo.name.Digest(o.digest.String()), desc); err != nil {
+	if err := repo.copyContent(ctx, desc); err != nil {
 		return fmt.Errorf("copy content: %w", err)
 	}
 	for _, r := range slices.Concat(o.report.Platforms, []sign.Report{o.report}) {
@@ -270,4 +270,29 @@ func evidenceOf(r sign.Report, subject v1.Descriptor) attachment {
 		}
 	}
 	return a
+}
+
+func (r *Repository) copyContent(ctx context.Context, desc *remote.Descriptor) error {
+	if desc.MediaType.IsIndex() {
+		index, err := desc.ImageIndex()
+		if err != nil {
+			return err
+		}
+		list, err := images(index)
+		if err != nil {
+			return err
+		}
+		if err := r.pushIndex(ctx, index); err != nil {
+			return err
+		}
+		return r.checkBlobs(ctx, list)
+	}
+	img, err := desc.Image()
+	if err != nil {
+		return err
+	}
+	if err := r.pushImages(ctx, []v1.Image{img}); err != nil {
+		return err
+	}
+	return r.checkBlobs(ctx, []v1.Image{img})
 }

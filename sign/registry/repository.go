@@ -315,6 +315,18 @@ func (r *Repository) put(ctx context.Context, reference string, m sign.Manifest,
 	return nil
 }
 
+// mediaTypeOfContent asks the content itself first.
+func mediaTypeOfContent(c any, raw []byte) types.MediaType {
+	if t, ok := c.(interface {
+		MediaType() (types.MediaType, error)
+	}); ok {
+		if mt, err := t.MediaType(); err == nil {
+			return mt
+		}
+	}
+	return mediaTypeOf(raw)
+}
+
 // mediaTypeOf reads what a manifest says of itself; OCI is the default.
 func mediaTypeOf(raw []byte) types.MediaType {
 	var m struct {
