@@ -1,0 +1,88 @@
+// Command gendocs writes the reference of every command from the commands
+// themselves. With -check it compares instead, and fails when the file is out
+// of date.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/builder"
+)
+
+func main() {
+	check := flag.Bool("check", false, "compare only")
+	flag.Parse()
+	if err := run(flag.Arg(0), *check); err != nil {
+		fmt.Fprintln(os.Stderr, "gendocs:", err)
+		os.Exit(1)
+	}
+}
+
+func run(file string, check bool) error {
+	text := Reference(builder.New(&cli.Frame{Getenv: func(string) string { return "" }, Version: "dev"}))
+	if !check {
+		return os.WriteFile(file, text, 0o644)
+	}
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(old, text) {
+		return fmt.Errorf("%s is out of date: run make docs", file)
+	}
+	return nil
+}
+
+// Reference describes a command tree in Markdown.
+func Reference(root *cobra.Command) []byte {
+	var b bytes.Buffer
+	b.WriteString("# Command line\n\nGenerated from the commands by `make docs`.\n\n```text\n" + cli.ExitCodes + "```\n")
+	describe(&b, root)
+	return b.Bytes()
+}
+
+func describe(b *bytes.Buffer, c *cobra.Command) {
+	if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))
+	if c.Long != "" {
+		fmt.Fprintf(b, "\n```text\n%s\n```\n", c.Long)
+	}
+	fmt.Fprintf(b, "\n```text\n%s\n```\n", c.UseLine())
+	if c.Example != "" {
+		fmt.Fprintf(b, "\nExamples:\n\n```text\n%s\n```\n", c.Example)
+	}
+	var rows []string
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		kind, usage := pflag.UnquoteUsage(f)
+		if kind != "" {
+			name += " " + kind
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+			usage += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s |", name, strings.ReplaceAll(usage, "|", "\\|")))
+	})
+	if len(rows) > 0 {
+		fmt.Fprintf(b, "\n| flag | meaning |\n|---|---|\n%s\n", strings.Join(rows, "\n"))
+	}
+	for _, sub := range c.Commands() {
+		describe(b, sub)
+	}
+}

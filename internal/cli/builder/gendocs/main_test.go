@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/builder"
+)
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	if err := run("../../../../docs/cli.md", os.Getenv("UPDATE") == ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s has no example or no description", c.CommandPath())
+		}
+		for _, line := range strings.Split(c.Example, "\n") {
+			if !strings.Contains(line, "hardstand") {
+				t.Errorf("%s: example %q is no command", c.CommandPath(), line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit(builder.New(&cli.Frame{Getenv: func(string) string { return "" }}))
+}
