@@ -173,26 +173,47 @@ func Poll(ctx context.Context, u Updater, c Checker, interval time.Duration) {
 	if interval <= 0 {
 		interval = time.Second
 	}
+	p := &poll{to: u}
 	r := health.New(health.Logger(slog.New(slog.DiscardHandler))) // u is what counts
 	defer func() { go func() { _ = r.Close() }() }()              // a hung check must not keep Poll from returning
 	stop := r.OnChange(func(ch health.Change) {
-		if ch.Result.State == health.Hung && ctx.Err() == nil {
-			u.Update(ch.Result.Err)
+		if ch.Result.State == health.Hung {
+			p.update(ch.Result.Err)
 		}
 	})
 	defer stop()
 	_, err := r.Add("poll", func(run context.Context) error {
 		err := c.Check(run)
-		if ctx.Err() == nil {
-			u.Update(err)
-		}
+		p.update(err)
 		return err
 	}, health.Every(interval), health.Jitter(0), health.Timeout(max(interval, pollTimeout)))
 	if err != nil {
-		u.Update(err)
+		p.update(err)
 	}
 	<-ctx.Done()
-	u.Update(&pollingTerminatedError{ctx.Err()})
+	p.end(&pollingTerminatedError{ctx.Err()})
+}
+
+// poll keeps a run that ends late from replacing the word that polling is over.
+type poll struct {
+	mu   sync.Mutex
+	to   Updater
+	over bool
+}
+
+func (p *poll) update(status error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.to.Update(status)
+	}
+}
+
+func (p *poll) end(status error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.to.Update(status)
 }
 
 // StatusHandler answers GET with the failing checks of DefaultRegistry as a JSON
