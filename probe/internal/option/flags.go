@@ -172,10 +172,12 @@ func (o *Options) fromEnvironment(f *flagDef, name, value string) {
 	}
 }
 
+// setDefaultPort takes the port of targets that name none. A bad one is a
+// problem only if there is such a target: PORT may be meant for others.
 func (o *Options) setDefaultPort(name, v string) {
 	var c check.Check
 	if why := c.SetTarget(v, 0); why != "" || c.Host != "" || c.Path != "" || c.Port == 0 {
-		o.refuse(name, "is not a port from 1 to 65535")
+		o.badPort = name
 		return
 	}
 	o.port = c.Port

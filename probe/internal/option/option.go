@@ -73,6 +73,7 @@ type Options struct {
 	set       uint32 // flags given for defaults, by bit
 	port      uint16
 	nExpanded int
+	badPort   string // variable whose port is malformed
 	problem   Problem
 	peer      peerOptions
 	defaults  check.Check
@@ -265,6 +266,9 @@ func (o *Options) target(arg string) bool {
 	text, ok := o.expand(arg, arg)
 	if !ok {
 		return false
+	}
+	if o.badPort != "" && hasPrefix(text, "/") {
+		return o.refuse(o.badPort, "is not a port from 1 to 65535")
 	}
 	c := &o.Checks[o.NChecks]
 	*c = o.defaults

@@ -115,7 +115,7 @@ func (o *Options) setPeer(name, value string) string {
 			return unknownPeerFlag
 		}
 		p.addr = value
-		return nonEmpty(value)
+		return peerAddr(value)
 	default:
 		if !lprobe {
 			return unknownPeerFlag
@@ -123,6 +123,22 @@ func (o *Options) setPeer(name, value string) string {
 		return o.setLprobe(name, value)
 	}
 	return ""
+}
+
+// peerAddr refuses an address with a path, which would become a service name.
+func peerAddr(addr string) string {
+	if hasPrefix(addr, "unix:") {
+		return ""
+	}
+	if hasPrefix(addr, "dns:///") {
+		addr = addr[len("dns:///"):]
+	}
+	for i := range len(addr) {
+		if addr[i] == '/' {
+			return "has a path"
+		}
+	}
+	return nonEmpty(addr)
 }
 
 func (o *Options) setLprobe(name, value string) string {

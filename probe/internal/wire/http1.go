@@ -181,7 +181,7 @@ func (r *Response) readLine(p []byte) int {
 	if ended {
 		r.endLine(line[:r.lineLen])
 		r.lineLen, r.lineMore = 0, false
-	} else if r.phase == phaseStatus && !statusPrefix(line[:r.lineLen]) {
+	} else if r.phase == phaseStatus && r.lineLen >= len("HTTP/") && !statusPrefix(line[:r.lineLen]) {
 		r.notHTTP(line[:r.lineLen])
 	}
 	return n
