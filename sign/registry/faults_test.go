@@ -39,7 +39,7 @@ func (f *fault) RoundTrip(req *http.Request) (*http.Response, error) {
 	i := f.seen.Add(1)
 	killed := strings.HasPrefix(f.kind, "killed")
 	if i < f.n || i > f.n && !killed {
-		return http.DefaultTransport.RoundTrip(req)
+		return direct.RoundTrip(req)
 	}
 	switch {
 	case killed && i > f.n, f.kind == "killed-before":
@@ -57,7 +57,7 @@ func (f *fault) RoundTrip(req *http.Request) (*http.Response, error) {
 		_, _ = fmt.Sscan(f.kind, &status)
 		return &http.Response{StatusCode: status, Request: req, Header: http.Header{}, Body: http.NoBody}, nil
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := direct.RoundTrip(req)
 	if err == nil {
 		err = f.change(req, resp)
 	}
@@ -66,7 +66,7 @@ func (f *fault) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // send carries a request out and loses the answer.
 func send(req *http.Request) {
-	if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
+	if resp, err := direct.RoundTrip(req); err == nil {
 		_ = resp.Body.Close()
 	}
 }

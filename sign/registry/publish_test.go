@@ -18,21 +18,23 @@ func TestPublishAndVerify(t *testing.T) {
 				t.Parallel()
 				tag := serve(t, NewHandler(options))
 				index := newIndex(t, docker)
-				first := mustPublish(t, publication1(t, tag, index))
+				o := publication1(t, tag, index)
+				o.Remote.Transport = nil // over a socket, as in life
+				first := mustPublish(t, o)
 				if first.Existed || first.Signed != 3 {
 					t.Errorf("first publication: existed %v, signed %d, want 3 signed", first.Existed, first.Signed)
 				}
 				if got := tagNames(t, tag); got != digestOf(t, index).String() {
 					t.Errorf("tag names %q, want %s", got, digestOf(t, index))
 				}
-				report, err := Verify(context.Background(), tag, quick(), policy())
+				report, err := Verify(context.Background(), tag, Remote{}, policy())
 				if err != nil {
 					t.Fatalf("Verify: %v\n%s", err, asJSON(t, report))
 				}
 				if len(report.Signatures) != 2 || len(report.Platforms) != 2 || len(report.Rejected) != 0 {
 					t.Errorf("report: %s", asJSON(t, report))
 				}
-				again := mustPublish(t, publication1(t, tag, index))
+				again := mustPublish(t, o)
 				if !again.Existed || again.Traffic.Manifests != 0 || again.Traffic.Blobs != 0 {
 					t.Errorf("publishing again wrote %+v, existed %v", again.Traffic, again.Existed)
 				}

@@ -63,7 +63,9 @@ func TestReplicateCopiesVerifiedOnly(t *testing.T) {
 	target := serve(t, NewHandler(ServeOptions{}))
 	var refused *sign.RefusedError
 	unsigned := s.tag.Digest(s.subject.Digest.String())
-	if _, err := Replicate(context.Background(), replicate(unsigned, target)); !errors.As(err, &refused) {
+	o := replicate(unsigned, target)
+	o.Verify = smallPolicy()
+	if _, err := Replicate(context.Background(), o); !errors.As(err, &refused) {
 		t.Errorf("unsigned: %v, want a refusal", err)
 	}
 	if got := tagNames(t, target); got != "" {
@@ -72,10 +74,11 @@ func TestReplicateCopiesVerifiedOnly(t *testing.T) {
 	s.attachBundle(s.victim, sign.PredicateSPDX, s.statement(otherKey(), s.victim.Digest, sign.PredicateSPDX).Bundle)
 	s.attachBundle(s.victim, sign.PredicateSignature, []byte("rubbish"))
 	s.legacy(sign.SignatureTag(s.victim.Digest), s.signature(otherKey(), s.victim.Digest))
-	if _, err := Replicate(context.Background(), replicate(s.tag, target)); err != nil {
+	o.Source = s.tag
+	if _, err := Replicate(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
-	report, err := Verify(context.Background(), target, quick(), policy())
+	report, err := Verify(context.Background(), target, quick(), smallPolicy())
 	if err != nil || len(report.Rejected) > 0 {
 		t.Errorf("target has more than was verified: %v\n%s", err, asJSON(t, report))
 	}

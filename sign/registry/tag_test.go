@@ -153,7 +153,6 @@ func TestEightRacersOneWinner(t *testing.T) {
 		"one-ledger":                {ignoring, ledger},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			tag := serve(t, c.handler)
 			var wins atomic.Int32
 			var winner atomic.Value
