@@ -114,11 +114,11 @@ func (r *Release) parse(text []byte) error {
 	r.Version, r.ByHash = s.Get("Version"), s.Get("Acquire-By-Hash") == "yes"
 	var err error
 	if r.Date, err = parseDate(s.Get("Date")); err != nil {
-		return fmt.Errorf("Date: %w", err)
+		return fmt.Errorf("field Date: %w", err)
 	}
 	if v := s.Get("Valid-Until"); v != "" {
 		if r.ValidUntil, err = parseDate(v); err != nil {
-			return fmt.Errorf("Valid-Until: %w", err)
+			return fmt.Errorf("field Valid-Until: %w", err)
 		}
 	}
 	for line := range strings.SplitSeq(strings.TrimPrefix(s.Get("SHA256"), "\n"), "\n") {
@@ -127,18 +127,18 @@ func (r *Release) parse(text []byte) error {
 		}
 		f := strings.Fields(line)
 		if len(f) != 3 {
-			return fmt.Errorf("SHA256: bad line %.80q", line)
+			return fmt.Errorf("field SHA256: bad line %.80q", line)
 		}
 		d, err := cache.ParseDigest(f[0])
 		if err != nil {
-			return fmt.Errorf("SHA256: %w", err)
+			return fmt.Errorf("field SHA256: %w", err)
 		}
 		size, err := strconv.ParseInt(f[1], 10, 64)
 		if err != nil || size < 0 {
-			return fmt.Errorf("SHA256: bad size in %.80q", line)
+			return fmt.Errorf("field SHA256: bad size in %.80q", line)
 		}
 		if old, dup := r.files[f[2]]; dup && old != (indexFile{d, size}) {
-			return fmt.Errorf("SHA256: %s is listed twice, differently", f[2])
+			return fmt.Errorf("field SHA256: %s is listed twice, differently", f[2])
 		}
 		r.files[f[2]] = indexFile{d, size}
 	}

@@ -109,7 +109,8 @@ func ParseLock(file string, data []byte) (*Lock, error) {
 	if len(data) > MaxLock {
 		return nil, fmt.Errorf("%s: %d bytes, at most %d", file, len(data), MaxLock)
 	}
-	if err := checkDuplicates(file, data); err != nil {
+	places, err := survey(file, data)
+	if err != nil {
 		return nil, err
 	}
 	var l Lock
@@ -118,40 +119,33 @@ func ParseLock(file string, data []byte) (*Lock, error) {
 	if err := dec.Decode(&l); err != nil {
 		return nil, jsonError(file, data, dec.InputOffset(), err)
 	}
-	if err := l.check(file); err != nil {
+	if err := l.check(places); err != nil {
 		return nil, err
 	}
 	return &l, nil
 }
 
-func (l *Lock) check(file string) error {
-	fail := func(format string, args ...any) error {
-		return fmt.Errorf("%s: %s", file, fmt.Sprintf(format, args...))
-	}
+// check finds what is contradictory or missing.
+func (l *Lock) check(at places) error {
 	if l.Version != LockVersion {
-		return fail("lock version %d is not supported, want %d: run hardstand lock again", l.Version, LockVersion)
+		return at.fail("/version", "lock version %d is not supported, want %d: run hardstand lock again", l.Version, LockVersion)
 	}
 	if l.Name == "" || !strings.HasPrefix(l.Definition, "sha256:") || len(l.Platforms) == 0 {
-		return fail("the lock is incomplete")
+		return at.fail("", "the lock is incomplete: name, definition or platforms is missing")
 	}
 	for _, platform := range slices.Sorted(maps.Keys(l.Platforms)) {
 		p, err := ParsePlatform(platform)
 		if err != nil {
-			return fail("%v", err)
+			return at.fail("/platforms/"+platform, "%v", err)
 		}
 		names := map[string]bool{}
-		for _, pkg := range l.Platforms[platform] {
-			switch {
-			case pkg == nil || !validPackage(pkg.Name):
-				return fail("%s: bad package name", platform)
-			case names[pkg.Name]:
-				return fail("%s: package %s is locked twice", platform, pkg.Name)
-			case len(pkg.SHA256) != 64 || strings.Trim(pkg.SHA256, "0123456789abcdef") != "":
-				return fail("%s: package %s: bad sha256 %q", platform, pkg.Name, pkg.SHA256)
-			case pkg.Size <= 0 || pkg.Version == "" || pkg.Path == "":
-				return fail("%s: package %s: size, version or path is missing", platform, pkg.Name)
-			case pkg.Architecture != "all" && pkg.Architecture != p.DebianArch():
-				return fail("%s: package %s is for %s", platform, pkg.Name, pkg.Architecture)
+		for i, pkg := range l.Platforms[platform] {
+			path := fmt.Sprintf("/platforms/%s/%d", platform, i)
+			if err := pkg.check(p, at, path); err != nil {
+				return err
+			}
+			if names[pkg.Name] {
+				return at.fail(path+"/name", "package %s is locked twice for %s", pkg.Name, platform)
 			}
 			names[pkg.Name] = true
 		}
@@ -159,39 +153,100 @@ func (l *Lock) check(file string) error {
 	return nil
 }
 
-// checkDuplicates finds keys that appear twice in one object, of which
-// encoding/json would silently take the last.
-func checkDuplicates(file string, data []byte) error {
+func (pkg *Package) check(p Platform, at places, path string) error {
+	switch {
+	case pkg == nil || !validPackage(pkg.Name):
+		return at.fail(path, "bad package name")
+	case len(pkg.SHA256) != 64 || strings.Trim(pkg.SHA256, "0123456789abcdef") != "":
+		return at.fail(path+"/sha256", "package %s: bad sha256 %q", pkg.Name, pkg.SHA256)
+	case pkg.Size <= 0 || pkg.Version == "" || pkg.Path == "":
+		return at.fail(path, "package %s: size, version or path is missing", pkg.Name)
+	case pkg.Architecture != "all" && pkg.Architecture != p.DebianArch():
+		return at.fail(path+"/architecture", "package %s is for %s, not for %s", pkg.Name, pkg.Architecture, p)
+	}
+	return nil
+}
+
+// places knows where each value of a JSON document stands, by its path.
+type places struct {
+	file    string
+	data    []byte
+	offsets map[string]int64
+}
+
+func (p places) fail(path, format string, args ...any) error {
+	return &Error{position(p.file, p.data, p.offsets[path]), fmt.Sprintf(format, args...)}
+}
+
+// level is an object or array being read.
+type level struct {
+	path string
+	seen map[string]bool // keys so far; nil for an array
+	next int             // index of the next element of an array
+	key  string          // the key whose value comes next; "" before a key
+}
+
+// survey notes where everything stands and finds keys that appear twice in
+// one object, of which encoding/json would silently take the last.
+func survey(file string, data []byte) (places, error) {
+	p := places{file, data, map[string]int64{}}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	var stack []map[string]bool // nil for an array
-	key := false
+	var stack []*level
 	for {
+		before := dec.InputOffset()
 		token, err := dec.Token()
 		if errors.Is(err, io.EOF) && len(stack) == 0 {
-			return nil
+			return p, nil
 		}
 		if err != nil {
-			return jsonError(file, data, dec.InputOffset(), err)
+			return p, jsonError(file, data, dec.InputOffset(), err)
 		}
-		switch delim, isDelim := token.(json.Delim); {
-		case isDelim && (delim == '{' || delim == '['):
-			var object map[string]bool
-			if delim == '{' {
-				object = map[string]bool{}
-			}
-			stack = append(stack, object)
-		case isDelim:
+		if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
 			stack = stack[:len(stack)-1]
-		case key:
-			name, top := token.(string), stack[len(stack)-1]
-			if top[name] {
-				return &Error{position(file, data, dec.InputOffset()), fmt.Sprintf("key %q appears twice", name)}
-			}
-			top[name], key = true, false
 			continue
 		}
-		key = len(stack) > 0 && stack[len(stack)-1] != nil
+		start := skipSpace(data, before)
+		path := ""
+		if len(stack) > 0 {
+			top := stack[len(stack)-1]
+			if top.seen != nil && top.key == "" {
+				top.key = token.(string)
+				if top.seen[top.key] {
+					return p, &Error{position(file, data, start), fmt.Sprintf("key %q appears twice", top.key)}
+				}
+				top.seen[top.key] = true
+				p.offsets[top.path+"/"+top.key] = start
+				continue
+			}
+			path = top.child()
+			p.offsets[path] = start
+		}
+		switch token {
+		case json.Delim('{'):
+			stack = append(stack, &level{path: path, seen: map[string]bool{}})
+		case json.Delim('['):
+			stack = append(stack, &level{path: path})
+		}
 	}
+}
+
+// child gives the path of the value that comes next.
+func (l *level) child() string {
+	if l.seen == nil {
+		l.next++
+		return fmt.Sprintf("%s/%d", l.path, l.next-1)
+	}
+	path := l.path + "/" + l.key
+	l.key = ""
+	return path
+}
+
+// skipSpace moves an offset past white space and the separators before a value.
+func skipSpace(data []byte, offset int64) int64 {
+	for int(offset) < len(data) && bytes.IndexByte([]byte(" \t\r\n,:"), data[offset]) >= 0 {
+		offset++
+	}
+	return offset
 }
 
 func jsonError(file string, data []byte, offset int64, err error) error {
@@ -205,9 +260,15 @@ func jsonError(file string, data []byte, offset int64, err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &Error{position(file, data, int64(len(data))), "the file ends too early"}
 	}
-	return &Error{position(file, data, offset), strings.TrimPrefix(err.Error(), "json: ")}
+	message := strings.TrimPrefix(err.Error(), "json: ")
+	if key, ok := strings.CutPrefix(message, "unknown field "); ok {
+		// encoding/json does not say where; the key's text does.
+		offset = int64(max(bytes.Index(data, []byte(key+":")), bytes.Index(data, []byte(key))))
+	}
+	return &Error{position(file, data, offset), message}
 }
 
+// position turns an offset into the line and column of the byte there.
 func position(file string, data []byte, offset int64) Position {
 	before := data[:min(max(offset, 0), int64(len(data)))]
 	line := bytes.Count(before, []byte{'\n'})

@@ -178,26 +178,32 @@ func TestLockErrors(t *testing.T) {
 		}
 		return strings.Replace(text, old, new, 1)
 	}
-	for name, tc := range map[string]struct{ in, want string }{
-		"empty":            {"", "l.json:1:1: the file ends too early"},
-		"cut":              {string(testLock().Format())[:200], "the file ends too early"},
-		"syntax":           {edit(`"name": "x",`, `"name": "x",,`), "l.json:3:"},
-		"unknown key":      {edit(`"name": "x",`, `"name": "x", "nmae": "y",`), `unknown field "nmae"`},
-		"duplicate key":    {edit(`"name": "x",`, `"name": "x", "name": "y",`), `l.json:3:`},
-		"wrong type":       {edit(`"version": 1`, `"version": "1"`), "l.json:2:"},
-		"future version":   {edit(`"version": 1`, `"version": 9`), "lock version 9 is not supported"},
-		"bad digest":       {edit(`"sha256": "0a`, `"sha256": "zz`), "bad sha256"},
-		"bad size":         {edit(`"size": 5`, `"size": 0`), "size, version or path is missing"},
-		"wrong arch":       {edit(`"architecture": "arm64"`, `"architecture": "amd64"`), "is for amd64"},
-		"unknown platform": {edit(`"linux/arm64"`, `"linux/vax"`), "unknown platform"},
+	for name, tc := range map[string]struct{ in, want, near string }{
+		"empty":            {"", "l.json:1:1: the file ends too early", ``},
+		"cut":              {string(testLock().Format())[:200], "the file ends too early", ``},
+		"syntax":           {edit(`"name": "x",`, `"name": "x",,`), "l.json:3:15: ", `"name"`},
+		"unknown key":      {edit(`"name": "x",`, `"name": "x", "nmae": "y",`), `l.json:3:16: unknown field "nmae"`, `nmae`},
+		"duplicate key":    {edit(`"name": "x",`, `"name": "x", "name": "y",`), `l.json:3:16: key "name" appears twice`, `"name"`},
+		"wrong type":       {edit(`"version": 1`, `"version": "1"`), "l.json:2:", `"version"`},
+		"future version":   {edit(`"version": 1`, `"version": 9`), "l.json:2:14: lock version 9 is not supported", `"version": 9`},
+		"bad digest":       {edit(`"sha256": "0a`, `"sha256": "zz`), `package tzdata: bad sha256`, `"sha256": "zz`},
+		"bad size":         {edit(`"size": 5`, `"size": 0`), "package tzdata: size, version or path is missing", `{`},
+		"wrong arch":       {edit(`"architecture": "arm64"`, `"architecture": "amd64"`), "package tzdata is for amd64, not for linux/arm64", `"architecture": "amd64"`},
+		"unknown platform": {edit(`"linux/arm64"`, `"linux/vax"`), `unknown platform`, `linux/vax`},
 	} {
-		if _, err := spec.ParseLock("l.json", []byte(tc.in)); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: error = %v, want it to say %q", name, err, tc.want)
+		_, err := spec.ParseLock("l.json", []byte(tc.in))
+		var located *spec.Error
+		if !errors.As(err, &located) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error = %v, want it to have a place and to say %q", name, err, tc.want)
+			continue
+		}
+		if line := strings.Split(tc.in+"\n", "\n")[located.Line-1]; located.Line > 1 && name != "cut" && !strings.Contains(line, tc.near) {
+			t.Errorf("%s: error %v points at the line %q, want the one with %s", name, err, line, tc.near)
 		}
 	}
 	twice := testLock()
 	twice.Platforms["linux/amd64"] = append(twice.Platforms["linux/amd64"], twice.Platforms["linux/amd64"][0])
-	if _, err := spec.ParseLock("l.json", twice.Format()); err == nil || !strings.Contains(err.Error(), "locked twice") {
+	if _, err := spec.ParseLock("l.json", twice.Format()); err == nil || !strings.Contains(err.Error(), "package tzdata is locked twice") {
 		t.Errorf("a package locked twice: %v", err)
 	}
 }
