@@ -125,14 +125,8 @@ func newPublication(ctx context.Context, o PublishOptions) (*publication, error)
 		return nil, errors.New("an index and a signer are needed")
 	}
 	p := &publication{PublishOptions: o, result: Result{Took: map[Step]time.Duration{}}}
-	if p.Identity == (name.Repository{}) {
-		p.Identity = o.Tag.Repository
-	}
-	if len(p.Verify.Keys)+len(p.Verify.Identities) == 0 {
-		if o.Signer.Keyless() {
-			return nil, errors.New("a keyless signer needs an identity to verify with")
-		}
-		p.Verify.Keys = []sign.Key{o.Signer.Key()}
+	if err := p.complement(); err != nil {
+		return nil, err
 	}
 	if err := p.readIndex(); err != nil {
 		return nil, err
@@ -143,6 +137,21 @@ func newPublication(ctx context.Context, o PublishOptions) (*publication, error)
 	var err error
 	p.repo, err = openForPush(ctx, o.Tag.Repository, o.Remote, o.MountFrom...)
 	return p, err
+}
+
+// complement fills in who is believed and under which name.
+func (p *publication) complement() error {
+	if p.Identity == (name.Repository{}) {
+		p.Identity = p.Tag.Repository
+	}
+	if len(p.Verify.Keys)+len(p.Verify.Identities) > 0 {
+		return nil
+	}
+	if p.Signer.Keyless() {
+		return errors.New("a keyless signer needs an identity to verify with")
+	}
+	p.Verify.Keys = []sign.Key{p.Signer.Key()}
+	return nil
 }
 
 func (p *publication) readIndex() error {
