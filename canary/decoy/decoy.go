@@ -86,6 +86,7 @@ type Options struct {
 	Entrypoints []string
 
 	OnTrip string // alert.TripAlert where empty
+	Guard  *Guard // nil plants none
 
 	// Collector is the https URL that alarms are posted to, CA the PEM that
 	// it is verified with (the image's own bundle where empty), and Zone a
@@ -123,6 +124,7 @@ type Register struct {
 	Marker   string       `json:"marker"`            // absolute path
 	MarkerID string       `json:"markerSha256"`
 	Socket   string       `json:"socket"` // abstract, without the leading NUL
+	Guard    *Registered  `json:"guard,omitempty"`
 	Decoys   []Registered `json:"decoys"`
 	Skipped  []Skipped    `json:"skipped,omitempty"`
 }
@@ -133,7 +135,7 @@ type Registered struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"` // of the file, hexadecimal
 	KeyID  string `json:"key"`
-	Mode   string `json:"mode"`
+	Mode   string `json:"mode,omitempty"`
 	OnTrip string `json:"onTrip"`
 }
 
@@ -337,6 +339,12 @@ func (o Options) register(planted []Decoy, skipped []Skipped, files []File) Regi
 	}
 	if o.Tier != TierA {
 		r.Program = digest(files[0].Content)
+	}
+	if o.Guard != nil {
+		file := cmp.Or(o.Guard.Path, "/usr/bin/tini")
+		r.Guard = &Registered{
+			Name: alert.Guard, Path: file, SHA256: digest(content[file]), KeyID: o.Master.Key(o.BuildID, alert.Guard).ID(), OnTrip: alert.TripAlert,
+		}
 	}
 	for _, d := range planted {
 		r.Decoys = append(r.Decoys, Registered{

@@ -44,6 +44,11 @@ func (o Options) layOut(planted []Decoy) ([]File, error) {
 			}
 		}
 	}
+	guard, err := o.guardFiles(planted, c)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, guard...)
 	return append(files, File{Path: c.Marker, Mode: 0o444, Content: c.Proof}), nil
 }
 

@@ -24,6 +24,7 @@ var (
 	multicall []byte
 	probe     []byte
 	pidOne    []byte
+	guard     []byte
 )
 
 func TestMain(m *testing.M) {
@@ -45,6 +46,7 @@ func run(m *testing.M) (int, error) {
 	}{
 		{&multicall, stage.Multicall, nil},
 		{&probe, "github.com/hardstand/hardstand/probe", nil},
+		{&guard, "github.com/hardstand/hardstand/canary/guard", nil},
 		{&pidOne, "github.com/hardstand/hardstand/e2e/canary/stage/pidone", nil},
 	} {
 		if *program.to, err = stage.GoBuild(ctx, program.pkg, "amd64", program.flags...); err != nil {
@@ -63,10 +65,15 @@ type container struct {
 	t      *testing.T
 	id     string
 	master alert.Master
-	files  []decoy.File
 }
 
 func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) container {
+	t.Helper()
+	return startAs(t, o, []decoy.File{app}, `ENTRYPOINT ["`+app.Path+`"]`, runArgs...)
+}
+
+// startAs runs an image of the decoys, a probe and other files.
+func startAs(t *testing.T, o decoy.Options, extra []decoy.File, entrypoint string, runArgs ...string) container {
 	t.Helper()
 	if o.Master = alert.NewMaster(); o.Binary == nil {
 		o.Binary, o.Arch = multicall, "amd64"
@@ -79,8 +86,8 @@ func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) con
 		t.Fatal(err)
 	}
 	tag := "canary-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
-	files := append(result.Files, app, decoy.File{Path: "/usr/bin/probe", Mode: 0o755, Content: probe})
-	err = docker.Import(t.Context(), tag, files, `ENTRYPOINT ["`+app.Path+`"]`,
+	files := append(append(result.Files, extra...), decoy.File{Path: "/usr/bin/probe", Mode: 0o755, Content: probe})
+	err = docker.Import(t.Context(), tag, files, entrypoint,
 		`HEALTHCHECK --interval=1s --retries=1 CMD ["/usr/bin/probe", "http://127.0.0.1:8080/"]`)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +102,7 @@ func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) con
 		_, _ = docker.Run(ctx, "rm", "-f", id) // nothing depends on it
 		_, _ = docker.Run(ctx, "rmi", "-f", tag)
 	})
-	return container{t: t, id: id, master: o.Master, files: files}
+	return container{t: t, id: id, master: o.Master}
 }
 
 func (c container) exec(args ...string) stage.Output {
@@ -153,12 +160,13 @@ func (c container) waitHealth(want string, limit time.Duration) time.Duration {
 	c.t.Helper()
 	began := time.Now()
 	for time.Since(began) < limit {
-		if strings.HasPrefix(c.health(), want) {
+		if status, _, _ := strings.Cut(c.health(), ":"); status == want {
 			return time.Since(began)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	c.t.Fatalf("not %s after %v but %s", want, limit, c.health())
+	log, _ := docker.Logs(c.t.Context(), c.id) // for the message
+	c.t.Fatalf("not %s after %v but %s; log:\n%s", want, limit, c.health(), log)
 	return 0
 }
 
@@ -215,14 +223,8 @@ func TestArm64(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, decoy.Options{BuildID: "arm", Arch: "arm64", Binary: binary}, goApp(), "--network=none", "--user=0")
-	if err := docker.Import(t.Context(), "canary-qemu", append(c.files, decoy.File{Path: "/qemu", Mode: 0o755, Content: qemu}), `ENTRYPOINT ["/app"]`); err != nil {
-		t.Fatal(err)
-	}
-	if c.id, err = docker.Run(t.Context(), "run", "-d", "--network=none", "canary-qemu"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = docker.Run(context.Background(), "rm", "-f", c.id) }) // nothing depends on it
+	c := startAs(t, decoy.Options{BuildID: "arm", Arch: "arm64", Binary: binary},
+		[]decoy.File{goApp(), {Path: "/qemu", Mode: 0o755, Content: qemu}}, `ENTRYPOINT ["/app"]`, "--network=none", "--user=0", "--cap-add=DAC_OVERRIDE")
 	time.Sleep(500 * time.Millisecond)
 	fast, full := c.exec(c.id, "/qemu", "/usr/bin/ls"), c.exec(c.id, "/qemu", "/usr/libexec/coreutils/ls")
 	if want := "ls: cannot open directory '.': Permission denied\n"; full.Code != 2 || full.Stderr != want {

@@ -33,6 +33,7 @@ type Config struct {
 	// For the guard only.
 	Allowed []string // programs that may be executed below it
 	Deny    bool     // refuse every other program
+	Planted []string // paths of the decoys
 	Watched []string // files and folders
 	Pipes   []Pipe
 }
@@ -114,15 +115,10 @@ func encode(c Config, seed uint64) ([]byte, error) {
 		w.field([]byte(d.OnTrip))
 		w = append(w, boolByte(d.Quiet))
 	}
-	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Allowed)))
-	for _, name := range c.Allowed {
-		w.field([]byte(name))
-	}
+	w.texts(c.Allowed)
 	w = append(w, boolByte(c.Deny))
-	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Watched)))
-	for _, name := range c.Watched {
-		w.field([]byte(name))
-	}
+	w.texts(c.Planted)
+	w.texts(c.Watched)
 	w = binary.LittleEndian.AppendUint16(w, uint16(len(c.Pipes)))
 	for _, p := range c.Pipes {
 		w.field([]byte(p.Path))
@@ -156,6 +152,7 @@ func decode(plain []byte) (Config, error) {
 	}
 	c.Allowed = r.texts()
 	c.Deny = bytes.Equal(r.take(1), []byte{1})
+	c.Planted = r.texts()
 	c.Watched = r.texts()
 	for n := r.number(); n > 0 && !r.short; n-- {
 		c.Pipes = append(c.Pipes, Pipe{Path: string(r.field()), Content: r.field()})
@@ -170,6 +167,13 @@ type writer []byte
 
 func (w *writer) field(b []byte) {
 	*w = append(binary.LittleEndian.AppendUint16(*w, uint16(len(b))), b...)
+}
+
+func (w *writer) texts(list []string) {
+	*w = binary.LittleEndian.AppendUint16(*w, uint16(len(list)))
+	for _, text := range list {
+		w.field([]byte(text))
+	}
 }
 
 type reader struct {

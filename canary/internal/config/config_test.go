@@ -11,7 +11,7 @@ import (
 var sample = Config{
 	Build: "b1", Marker: "/etc/image-id", Proof: []byte("0011\n"), Socket: "s", Collector: "https://c/", CA: []byte("pem"), Zone: "z.test",
 	Decoys:  []Decoy{{Name: "ls", Key: [32]byte{1, 2}, Quiet: true, OnTrip: "alert"}, {Name: "sh", OnTrip: "fall"}},
-	Allowed: []string{"/app"}, Deny: true, Watched: []string{"/etc/a", "/b"}, Pipes: []Pipe{{"/p", []byte("x")}},
+	Allowed: []string{"/app"}, Deny: true, Planted: []string{"/usr/bin/ls"}, Watched: []string{"/etc/a", "/b"}, Pipes: []Pipe{{"/p", []byte("x")}},
 }
 
 func empty() []byte { return append(Magic(), make([]byte, Size)...) }

@@ -66,6 +66,9 @@ func Tar(files []decoy.File) ([]byte, error) {
 	}
 	for _, f := range files {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path[1:], Mode: int64(f.Mode & fs.ModePerm), Size: int64(len(f.Content))}
+		if f.Mode&fs.ModeNamedPipe != 0 {
+			h.Typeflag = tar.TypeFifo
+		}
 		if f.LinkTo != "" {
 			h.Typeflag, h.Linkname, h.Size = tar.TypeLink, f.LinkTo[1:], 0
 		}
