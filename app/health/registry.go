@@ -264,6 +264,19 @@ func (r *Registry) Status(g Group) Snapshot {
 	return r.snapshot(g)
 }
 
+// Latest is Status from the latest results. It runs no check.
+func (r *Registry) Latest(g Group) Snapshot { return r.or().snapshot(g) }
+
+// State returns the state of the group g, Pass, Warn or Fail, like Status but
+// without the details, and fast. It waits for checks on demand no longer than
+// ctx lasts.
+func (r *Registry) State(ctx context.Context, g Group) State {
+	if g &= Any; g == 0 {
+		g = Any
+	}
+	return r.or().view(ctx, g).state
+}
+
 func (r *Registry) snapshot(g Group) Snapshot {
 	s := Snapshot{Group: g, State: Pass, Time: time.Now()}
 	if reason := r.drain.Load(); reason != nil && g&Ready != 0 {
