@@ -19,7 +19,6 @@ import (
 	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
-	"github.com/hardstand/hardstand/canary/decoy"
 )
 
 // SourceURL is what images say they come from.
@@ -59,10 +58,13 @@ type Image struct {
 	Packages  []*spec.Package
 	Tree      *rootfs.Tree
 	SPDX      []byte
-	Register  *decoy.Register     // nil without decoys; never belongs in the image
+	Register  *Register           // nil without decoys and tokens
 	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
 	Created   time.Time
 }
+
+// maxPlatforms is how many platforms are composed at once, which bounds memory.
+const maxPlatforms = 2
 
 // ErrStaleLock is wrapped when a lock was made for another definition.
 var ErrStaleLock = errors.New("the lock does not fit the definition: run hardstand lock")
@@ -79,18 +81,26 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 		o.Platforms = d.Platforms
 	}
 	r := &Result{Images: make([]*Image, len(o.Platforms))}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxPlatforms)
 	for i, p := range o.Platforms {
 		if !slices.Contains(d.Platforms, p) {
 			return nil, fmt.Errorf("build %s: the definition has no platform %s", d.Name, p)
 		}
-		img, err := assembleImage(ctx, d, l, o, p)
-		if errors.Is(err, errCacheLost) {
-			img, err = assembleImage(ctx, d, l, o, p)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("build %s for %s: %w", d.Name, p, err)
-		}
-		r.Images[i] = img
+		g.Go(func() error {
+			img, err := assembleImage(gctx, d, l, o, p)
+			if errors.Is(err, errCacheLost) {
+				img, err = assembleImage(gctx, d, l, o, p)
+			}
+			if err != nil {
+				return fmt.Errorf("build %s for %s: %w", d.Name, p, err)
+			}
+			r.Images[i] = img
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	entries := make([]oci.PlatformImage, len(r.Images))
 	created := time.Time{}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -52,16 +53,18 @@ func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spe
 
 func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spec.Lock) ([]*apt.Release, error) {
 	suites, floors := d.Debian.Suites(), previous.Floors()
-	releases := make([]*apt.Release, len(suites))
-	g, ctx := errgroup.WithContext(ctx)
+	releases, errs := make([]*apt.Release, len(suites)), make([]error, len(suites))
+	var wg sync.WaitGroup
 	for i, suite := range suites {
-		g.Go(func() error {
-			var err error
-			releases[i], err = a.Release(ctx, suite, floors[suite])
-			return err
-		})
+		wg.Go(func() { releases[i], errs[i] = a.Release(ctx, suite, floors[suite]) })
 	}
-	return releases, g.Wait()
+	wg.Wait()
+	for _, err := range errs { // the first suite's error, not whichever came first
+		if err != nil {
+			return nil, err
+		}
+	}
+	return releases, nil
 }
 
 func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform) ([]*spec.Package, error) {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
@@ -43,6 +44,7 @@ type segment struct {
 	GzipSize   int64        `json:"gzip-size"`
 	Maintainer string       `json:"maintainer,omitempty"`
 	Scripts    []string     `json:"scripts,omitempty"` // maintainer scripts that were not run
+	Register   *Register    `json:"register,omitempty"`
 }
 
 // segmentWriter writes tar blocks into the cache twice: as they are and as a
@@ -89,8 +91,20 @@ func (w *segmentWriter) commit(s *segment) error {
 	return errors.Join(w.plain.Commit(s.Tar), w.packed.Commit(s.Gzip))
 }
 
+// inFlight keeps platforms that are composed at once from making the same
+// segment twice.
+var inFlight singleflight.Group
+
 // cachedSegment returns the segment stored under key, or makes and stores it.
 func cachedSegment(c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+	s, err, _ := inFlight.Do(c.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(c, key, write) })
+	if err != nil {
+		return nil, err
+	}
+	return s.(*segment), nil
+}
+
+func makeSegment(c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
 	if data, err := c.Record(key); err == nil {
 		var s segment
 		if json.Unmarshal(data, &s) == nil && s.Segment != nil && c.Stat(s.Tar, s.TarSize) && c.Stat(s.Gzip, s.GzipSize) {

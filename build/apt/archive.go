@@ -131,7 +131,7 @@ func (a *Archive) Release(ctx context.Context, suite string, floor time.Time) (*
 		}
 		return r, nil
 	}
-	return nil, fmt.Errorf("read suite %s: %w", suite, errors.Join(failures...))
+	return nil, fmt.Errorf("read suite %s: %w; another mirror can be given with --mirror URL", suite, errors.Join(failures...))
 }
 
 func (a *Archive) keysFor(suite string) (Keyring, error) {

@@ -188,9 +188,10 @@ func (p *parser) canary(n *yaml.Node, d *Definition) {
 		}
 	}
 	p.mapping(n, "canary", fields{
-		"decoys":  names("decoys", &d.Canary.Decoys),
-		"tokens":  names("tokens", &d.Canary.Tokens),
-		"on-trip": p.text("on-trip", &d.Canary.OnTrip),
+		"decoys":    names("decoys", &d.Canary.Decoys),
+		"tokens":    names("tokens", &d.Canary.Tokens),
+		"on-trip":   p.text("on-trip", &d.Canary.OnTrip),
+		"collector": p.text("collector", &d.Canary.Collector),
 	})
 }
 

@@ -67,6 +67,9 @@ type Canary struct {
 	Decoys []string `json:"decoys"`           // applet names; "default" is the built-in set
 	Tokens []string `json:"tokens,omitempty"` // credential files
 	OnTrip string   `json:"on-trip"`          // alert, degrade or fall
+	// Collector is the https URL that alarms and uses of tokens are sent to.
+	// Decoys do without; tokens need it.
+	Collector string `json:"collector,omitempty"`
 }
 
 // Duration is a time span that JSON shows as "30s".
@@ -242,6 +245,12 @@ func (d *Definition) finishCanary(fail func([]string, string, ...any)) {
 	case "alert", "degrade", "fall":
 	default:
 		fail([]string{"canary", "on-trip"}, "unknown policy %q: use alert, degrade or fall", c.OnTrip)
+	}
+	if len(c.Tokens) > 0 && c.Collector == "" {
+		fail([]string{"canary", "tokens"}, `tokens need "collector", the URL that their use is reported to`)
+	}
+	if c.Collector != "" && !strings.HasPrefix(c.Collector, "https://") {
+		fail([]string{"canary", "collector"}, "collector %q: want an https URL", c.Collector)
 	}
 	if d.Probe != nil {
 		for _, decoy := range c.Decoys {

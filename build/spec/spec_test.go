@@ -21,7 +21,7 @@ ignore-depends: [awk]
 drop: [usr/share/locale/**]
 accounts: {run-as: nobody}
 probe: {path: /bin/probe, tls: false, interval: 10s, retries: 2, args: ["-v", "-v"]}
-canary: {decoys: default, tokens: [aws], on-trip: degrade}
+canary: {decoys: default, tokens: [aws], on-trip: degrade, collector: "https://alarms.example"}
 platforms: [linux/arm64/v8, arm/v7]
 environment: {SSL_CERT_FILE: /etc/ssl/certs/ca-certificates.crt}
 entrypoint: [/app]
@@ -39,7 +39,7 @@ func TestParseWholeDefinition(t *testing.T) {
 		Packages: []string{"base-files", "libssl3 (>= 3.0)"}, Deny: []string{"apt", "bash"}, IgnoreDepends: []string{"awk"},
 		Drop: []string{"usr/share/locale/**"}, Accounts: spec.Accounts{RunAs: "nobody"},
 		Probe:       &spec.Probe{Path: "/bin/probe", Interval: spec.Duration(10 * time.Second), Retries: 2, Args: []string{"-v", "-v"}},
-		Canary:      &spec.Canary{Decoys: []string{"default"}, Tokens: []string{"aws"}, OnTrip: "degrade"},
+		Canary:      &spec.Canary{Decoys: []string{"default"}, Tokens: []string{"aws"}, OnTrip: "degrade", Collector: "https://alarms.example"},
 		Platforms:   []spec.Platform{{Arch: "arm64"}, {Arch: "arm", Variant: "v7"}},
 		Environment: map[string]string{"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"},
 		Entrypoint:  []string{"/app"}, WorkDir: "/home/nonroot",
@@ -96,6 +96,8 @@ func TestErrorsSayWhere(t *testing.T) {
 		"relative probe":       {head + "probe: {path: bin/probe}", `x.yaml:3:15: "bin/probe" is not a clean absolute path`},
 		"decoy over the probe": {head + "probe: {path: /bin/ls}\ncanary: {decoys: [ls]}", `decoy "ls" would stand where the probe is`},
 		"unknown policy":       {head + "canary: {on-trip: explode}", `x.yaml:3:19: unknown policy "explode"`},
+		"tokens to nowhere":    {head + "canary: {tokens: [aws]}", `x.yaml:3:18: tokens need "collector"`},
+		"plain collector":      {head + "canary: {collector: \"http://x\"}", `x.yaml:3:21: collector "http://x": want an https URL`},
 		"bad variable":         {head + "environment: {A=B: x}", `bad variable name "A=B"`},
 		"drop everything":      {head + "drop: [\"**\"]", "may not match everything"},
 		"drop outside":         {head + "drop: [../x]", "bad pattern"},
