@@ -51,22 +51,11 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 		return cli.Usagef("%v", err)
 	}
 	opts := sign.VerifyOptions{Platforms: true, Layers: o.layers, Now: f.Now()}
-	for _, file := range o.keys {
-		data, err := readLimited(file, 1<<20)
-		if err != nil {
-			return fmt.Errorf("read public key: %w", err)
-		}
-		keys, err := sign.LoadPublicKeys(data)
-		if err != nil {
-			return fmt.Errorf("read public key %s: %w", file, err)
-		}
-		opts.Keys = append(opts.Keys, keys...)
+	if opts.Keys, err = loadPublicKeys(o.keys); err != nil {
+		return err
 	}
-	for _, r := range o.require {
-		if uri, ok := predicateNames[r]; ok {
-			r = uri
-		}
-		opts.Require = append(opts.Require, sign.Requirement{PredicateType: r})
+	for _, uri := range predicateTypes(o.require) {
+		opts.Require = append(opts.Require, sign.Requirement{PredicateType: uri})
 	}
 	report, err := registry.Verify(ctx, ref, registry.Remote{}, opts)
 	var refused *sign.RefusedError
@@ -85,6 +74,35 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 		printReport(f, report, "")
 	}
 	return nil
+}
+
+// predicateTypes gives the URIs of attestation types.
+func predicateTypes(names []string) []string {
+	var uris []string
+	for _, n := range names {
+		if uri, ok := predicateNames[n]; ok {
+			n = uri
+		}
+		uris = append(uris, n)
+	}
+	return uris
+}
+
+// loadPublicKeys reads public key files.
+func loadPublicKeys(files []string) ([]sign.Key, error) {
+	var all []sign.Key
+	for _, file := range files {
+		data, err := readLimited(file, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("read public key: %w", err)
+		}
+		keys, err := sign.LoadPublicKeys(data)
+		if err != nil {
+			return nil, fmt.Errorf("read public key %s: %w", file, err)
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
 }
 
 func printReport(f *cli.Frame, r sign.Report, indent string) {

@@ -1,0 +1,83 @@
+package builder
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign/policy"
+)
+
+type policyOptions struct {
+	keys     []string
+	require  []string
+	signedAs string
+	output   string
+}
+
+func policyCommand(f *cli.Frame) *cobra.Command {
+	var o policyOptions
+	var names []string
+	for _, format := range policy.Formats() {
+		names = append(names, string(format))
+	}
+	cmd := &cobra.Command{
+		Use:   "policy " + strings.Join(names, "|") + " REGISTRY/REPOSITORY",
+		Short: "Write an admission policy that refuses what is not signed",
+		Long: `Write the configuration with which a cluster or container engine refuses images
+of a repository that are unsigned, signed by somebody else, or only attested.
+What a tool cannot express is an error, not left out.`,
+		Example: `  hardstand policy kyverno registry.example/base/static --key hardstand.pub
+  hardstand policy containers registry.example/base/static --key hardstand.pub -o policy`,
+		Args:      cobra.ExactArgs(2),
+		ValidArgs: names,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return runPolicy(f, o, policy.Format(args[0]), args[1])
+		},
+	}
+	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
+	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, or a predicate type URI")
+	cmd.Flags().StringVar(&o.signedAs, "signed-as", "", "`repository` that signatures state, when consumers pull from a replica")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`directory` for the files (default: print them)")
+	return cmd
+}
+
+func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository string) error {
+	if len(o.keys) == 0 {
+		return cli.Usagef("policy needs --key FILE")
+	}
+	keys, err := loadPublicKeys(o.keys)
+	if err != nil {
+		return err
+	}
+	files, err := policy.Generate(format, policy.Options{
+		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: predicateTypes(o.require),
+	})
+	if err != nil {
+		return err
+	}
+	for i, file := range files {
+		if o.output == "" {
+			if len(files) > 1 {
+				fmt.Fprintf(f.Stdout, "# %s\n", file.Name)
+			}
+			if _, err := f.Stdout.Write(file.Data); err != nil {
+				return err
+			}
+			continue
+		}
+		name := file.Name
+		if name == "" {
+			name = fmt.Sprintf("%s-%d.yaml", format, i+1)
+		}
+		path := filepath.Join(o.output, filepath.FromSlash(name))
+		if err := writeFile(path, file.Data, 0o644); err != nil {
+			return fmt.Errorf("write policy: %w", err)
+		}
+		fmt.Fprintln(f.Stdout, path)
+	}
+	return nil
+}
