@@ -5,7 +5,6 @@ PLATFORMS ?= linux/amd64,linux/arm64
 GO       ?= go
 BIN      := bin
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './out/*' -not -path '*/testdata/*'))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
@@ -40,7 +39,8 @@ check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
 	@scripts/each-module $(GO) run $(STATICCHECK) ./...
 	@scripts/each-module $(GO) run $(ERRCHECK) -ignoretests -exclude .errcheck ./...
 	@scripts/each-module $(GO) test -race ./...
-	@scripts/each-module $(GO) mod tidy -diff
+	@$(GO) mod tidy -diff && cd app && GOWORK=off $(GO) mod tidy -diff
+	@app/tidy
 	@$(GO) run ./internal/cli/builder/gendocs -check docs/cli.md
 
 e2e: ## the real archive, real Docker, Debian's registry, the real cosign
