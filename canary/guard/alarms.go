@@ -30,7 +30,11 @@ const (
 type alarms struct {
 	config config.Config
 	key    alert.Key
-	keys   map[string]alert.Key
+	// readable: other processes of the user may open the guard's files in
+	// /proc, its standard error among them. It is so only if the guard was
+	// installed with permission to be read.
+	readable bool
+	keys     map[string]alert.Key
 
 	mu        sync.Mutex
 	tokens    int
@@ -45,7 +49,7 @@ type alarms struct {
 
 func newAlarms(c config.Config) *alarms {
 	a := &alarms{config: c, keys: map[string]alert.Key{}, tokens: burst, seen: map[alert.Nonce]bool{},
-		wake: make(chan struct{}, 1), empty: make(chan struct{}, 1)}
+		wake: make(chan struct{}, 1), empty: make(chan struct{}, 1), readable: dumpable()}
 	for _, d := range c.Decoys {
 		if d.Name == alert.Guard {
 			a.key = alert.KeyFromBytes(d.Key)
@@ -161,8 +165,19 @@ func (a *alarms) sent(line []byte) {
 	}
 }
 
+func dumpable() bool {
+	const prGetDumpable = 3
+	state, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prGetDumpable, 0, 0)
+	return errno == 0 && state == 1
+}
+
+// drain is how long the guard goes on listening at its end: a decoy that
+// brings the container down has sent its alarm just before.
+const drain = 20 * time.Millisecond
+
 // flush waits at the container's end until the collector has everything.
 func (a *alarms) flush() {
+	time.Sleep(drain)
 	if a.oldest() == nil {
 		return
 	}
@@ -199,7 +214,8 @@ func (a *alarms) accept(line []byte) {
 		a.countForged()
 		return
 	}
-	if m.Event.Latch == alert.LatchSet || m.Event.Latch == alert.LatchAlready || !a.first(m.Event.Nonce) || !a.allowed() {
+	reached := m.Event.Latch == alert.LatchSet || m.Event.Latch == alert.LatchAlready
+	if a.readable && reached || !a.first(m.Event.Nonce) || !a.allowed() {
 		return // it had its own way to the log, was heard, or floods
 	}
 	latchSelf(m.Event.Decoy)

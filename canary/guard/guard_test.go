@@ -98,6 +98,7 @@ func TestRelayTakesOnlyWhatAKeyHasSigned(t *testing.T) {
 	if n := offer(1, event, key); n != 1 {
 		t.Error("a replayed alarm was taken")
 	}
+	a.readable = true
 	told := event
 	told.Latch = alert.LatchSet
 	if n := offer(2, told, key); n != 1 {

@@ -25,6 +25,7 @@ var (
 	probe     []byte
 	pidOne    []byte
 	guard     []byte
+	intruder  []byte
 )
 
 func TestMain(m *testing.M) {
@@ -47,6 +48,7 @@ func run(m *testing.M) (int, error) {
 		{&multicall, stage.Multicall, nil},
 		{&probe, "github.com/hardstand/hardstand/probe", nil},
 		{&guard, "github.com/hardstand/hardstand/canary/guard", nil},
+		{&intruder, "github.com/hardstand/hardstand/e2e/canary/stage/intruder", nil},
 		{&pidOne, "github.com/hardstand/hardstand/e2e/canary/stage/pidone", nil},
 	} {
 		if *program.to, err = stage.GoBuild(ctx, program.pkg, "amd64", program.flags...); err != nil {
@@ -75,6 +77,12 @@ func start(t *testing.T, o decoy.Options, app decoy.File, runArgs ...string) con
 // startAs runs an image of the decoys, a probe and other files.
 func startAs(t *testing.T, o decoy.Options, extra []decoy.File, entrypoint string, runArgs ...string) container {
 	t.Helper()
+	return startDumpable(t, o, extra, entrypoint, false, runArgs...)
+}
+
+// startDumpable makes the guard readable where that is asked for.
+func startDumpable(t *testing.T, o decoy.Options, extra []decoy.File, entrypoint string, dumpable bool, runArgs ...string) container {
+	t.Helper()
 	if o.Master = alert.NewMaster(); o.Binary == nil {
 		o.Binary, o.Arch = multicall, "amd64"
 	}
@@ -84,6 +92,11 @@ func startAs(t *testing.T, o decoy.Options, extra []decoy.File, entrypoint strin
 	result, err := decoy.Emit(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range result.Files {
+		if dumpable && o.Guard != nil && result.Files[i].Path == result.Register.Guard.Path {
+			result.Files[i].Mode = 0o755
+		}
 	}
 	tag := "canary-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	files := append(append(result.Files, extra...), decoy.File{Path: "/usr/bin/probe", Mode: 0o755, Content: probe})

@@ -64,7 +64,7 @@ func TestGuardRefuses(t *testing.T) {
 }
 
 func TestGuardRelaysForOtherUsers(t *testing.T) {
-	for _, user := range []string{"65532", "0", "1000"} {
+	for _, user := range []string{"65532:65532", "0", "1000"} {
 		c := startGuarded(t, decoy.Guard{}, "--network=none")
 		c.exec("-u", user, c.id, "whoami")
 		n := c.kinds()

@@ -1,7 +1,8 @@
 // Command pidone is an application for tests. Without arguments it is PID 1:
 // it serves HTTP on loopback, and /exec runs a program as an intruder in the
 // application would. "pidone get PATH" asks the one that serves; "pidone read
-// FILE" copies a file to standard output.
+// FILE" copies a file to standard output; "pidone loop N PROGRAM" executes a
+// program so often.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 )
 
 const address = "127.0.0.1:8080"
@@ -22,6 +24,8 @@ func main() {
 		err = get(os.Args[2])
 	case len(os.Args) == 3 && os.Args[1] == "read":
 		err = read(os.Args[2])
+	case len(os.Args) == 4 && os.Args[1] == "loop":
+		err = loop(os.Args[2], os.Args[3])
 	default:
 		err = serve()
 	}
@@ -48,6 +52,14 @@ func read(name string) error {
 	}
 	defer file.Close()
 	_, err = io.Copy(os.Stdout, file)
+	return err
+}
+
+func loop(times, program string) error {
+	n, err := strconv.Atoi(times)
+	for range n {
+		_ = exec.Command(program).Run() // decoys fail by design
+	}
 	return err
 }
 
