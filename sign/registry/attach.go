@@ -116,13 +116,13 @@ func (r *Repository) uploadAll(ctx context.Context, a attachment) error {
 	for _, b := range a.bundles {
 		layers = append(layers, b.layer)
 	}
-	if len(a.bundles) > 0 {
-		layers = append(layers, emptyConfig)
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.remote.jobs())
+	if len(a.bundles) > 0 {
+		group.Go(func() error { return r.upload(ctx, emptyConfig) })
+	}
 	for _, l := range layers {
-		group.Go(func() error { return r.upload(ctx, l) })
+		group.Go(func() error { return r.uploadNew(ctx, l) })
 	}
 	return group.Wait()
 }
@@ -209,7 +209,7 @@ func (r *Repository) putLegacy(ctx context.Context, tag string, layers []v1.Desc
 	if err != nil {
 		return fmt.Errorf("write %s: %w", tag, err)
 	}
-	if err := r.upload(ctx, blob); err != nil {
+	if err := r.uploadNew(ctx, blob); err != nil {
 		return err
 	}
 	raw, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: desc, Layers: layers})

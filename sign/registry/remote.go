@@ -189,7 +189,7 @@ func (b countedBody) Read(p []byte) (int, error) {
 func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.requests.Add(1)
 	switch {
-	case req.Method == http.MethodPatch:
+	case req.Method == http.MethodPatch, isUpload(req):
 		c.blobs.Add(1)
 		c.bytes.Add(max(req.ContentLength, 0))
 		if req.Body != nil {
@@ -200,6 +200,11 @@ func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.manifests.Add(1)
 	}
 	return c.next.RoundTrip(req)
+}
+
+// isUpload recognises the blobs that are sent with their last request.
+func isUpload(req *http.Request) bool {
+	return req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/blobs/uploads/") && req.ContentLength > 0
 }
 
 func (c *counter) traffic() Traffic {

@@ -272,6 +272,63 @@ func (r *Repository) upload(ctx context.Context, layer sign.Layer) error {
 	return nil
 }
 
+// uploadNew sends a small blob that nobody has yet, such as a signature, in two
+// requests instead of four: OCI distribution-spec, "POST then PUT".
+func (r *Repository) uploadNew(ctx context.Context, layer sign.Layer) error {
+	d, err := describe(layer)
+	if err != nil {
+		return err
+	}
+	err = r.repeat(ctx, func() error {
+		location, err := r.startUpload(ctx)
+		if err != nil {
+			return err
+		}
+		q := location.Query()
+		q.Set("digest", d.Digest.String())
+		location.RawQuery = q.Encode()
+		return r.send(ctx, http.MethodPut, location.String(), layer.Data, http.StatusCreated)
+	})
+	if err != nil {
+		return fmt.Errorf("upload blob to %s: %w", r.name, err)
+	}
+	return nil
+}
+
+func (r *Repository) startUpload(ctx context.Context) (*url.URL, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url("blobs", "uploads")+"/", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := transport.CheckError(resp, http.StatusAccepted); err != nil {
+		return nil, err
+	}
+	location, err := resp.Location()
+	if err != nil {
+		return nil, fmt.Errorf("start upload: %w", err)
+	}
+	return location, nil
+}
+
+func (r *Repository) send(ctx context.Context, method, address string, body []byte, codes ...int) error {
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return transport.CheckError(resp, codes...)
+}
+
 // putDigest writes a manifest under its digest. Repeating that is harmless.
 func (r *Repository) putDigest(ctx context.Context, m sign.Manifest) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(m.Raw))
