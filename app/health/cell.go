@@ -129,6 +129,7 @@ func (c *cell) record(err error, took time.Duration) {
 	c.out.Store(next)
 	c.mu.Unlock()
 	c.started.Store(never)
+	c.ran()
 	same := next.state == prev.state && next.text == prev.text
 	expired := c.maxAge > 0 && t-prev.at > int64(c.maxAge)
 	overran := c.timeout > 0 && took > c.timeout
@@ -162,6 +163,14 @@ func (c *cell) follow(prev *outcome, err error, took time.Duration, t int64) *ou
 		next.since = t
 	}
 	return &next
+}
+
+func (c *cell) ran() {
+	if owners := c.owners.Load(); owners != nil {
+		for _, r := range *owners {
+			r.runs.Add(1)
+		}
+	}
 }
 
 func (c *cell) changed() {

@@ -3,23 +3,28 @@ package health
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
-var (
-	typeHealth = []string{"application/health+json"}
-	typeText   = []string{"text/plain; charset=utf-8"}
-)
+// kinds are the media types of the formats; see typeDocker.
+var kinds = [...][]string{
+	Docker:     typeDocker,
+	HealthJSON: {"application/health+json"},
+	Text:       {"text/plain; charset=utf-8"},
+}
 
-func (p *report) write(f Format, verbose bool) (text []byte, kind []string) {
+func (p *report) write(f Format, verbose bool) []byte {
 	switch f {
 	case HealthJSON:
-		return p.healthJSON(), typeHealth
+		return p.healthJSON()
 	case Text:
-		return p.text(verbose), typeText
+		return p.text(verbose)
 	}
-	return p.dockerJSON(), typeDocker
+	return p.dockerJSON()
 }
+
+func newBody(text []byte) *body { return &body{text, []string{strconv.Itoa(len(text))}} }
 
 func (p *report) dockerJSON() []byte {
 	failing := map[string]string{}

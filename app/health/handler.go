@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hardstand/hardstand/app/health/internal/debugmux"
@@ -51,7 +50,7 @@ func Details(d Detail, auth func(*http.Request) bool) HandlerOption {
 func FailCode(code int) HandlerOption { return func(s *handlerSettings) { s.failCode = code } }
 
 // As sets the format instead of Docker.
-func As(f Format) HandlerOption { return func(s *handlerSettings) { s.format = f } }
+func As(f Format) HandlerOption { return func(s *handlerSettings) { s.format = min(f, Text) } }
 
 type handler struct {
 	r *Registry
@@ -90,15 +89,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r := h.r.or()
 	format, verbose, exclude := h.negotiate(req, detail)
-	if format == Docker && len(exclude) == 0 {
-		v := r.view(req.Context(), h.slot())
+	if len(exclude) > 0 {
+		r.refresh(req.Context(), h.slot())
+		rep := h.report(r, detail, exclude)
+		h.send(w, req, rep.state, kinds[format], newBody(rep.write(format, verbose)))
+		return
+	}
+	v := r.view(req.Context(), h.slot())
+	if format == Docker {
 		h.send(w, req, v.state, typeDocker, v.docker(detail))
 		return
 	}
-	r.refresh(req.Context(), h.slot())
-	report := h.report(r, detail, exclude)
-	text, kind := report.write(format, verbose)
-	h.send(w, req, report.state, kind, &body{text, []string{strconv.Itoa(len(text))}})
+	long := h.long(r, v, format, verbose, detail)
+	h.send(w, req, long.state, kinds[format], &long.body)
+}
+
+// long returns the view's report, from an earlier request if nothing came in
+// since.
+func (h *handler) long(r *Registry, v *view, f Format, verbose bool, d Detail) *written {
+	slot := &v.reports[f][0][d]
+	if verbose {
+		slot = &v.reports[f][1][d]
+	}
+	runs := r.runs.Load()
+	if old := slot.Load(); old != nil && old.runs == runs {
+		return old
+	}
+	rep := h.report(r, d, nil)
+	b := newBody(rep.write(f, verbose))
+	now := &written{*b, runs, rep.state}
+	slot.Store(now)
+	return now
 }
 
 // slot is the group, and Any for a handler of no group: a mistake must not turn

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 
@@ -31,4 +32,17 @@ func unixClient(path string) *http.Client {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
 	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+}
+
+func newRequest(accept, query string) *http.Request {
+	req := httptest.NewRequest("GET", "/readyz", nil)
+	req.URL.RawQuery = query
+	req.Header["Accept"] = []string{accept}
+	return req
+}
+
+func answer(h http.Handler, req *http.Request) (int, string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w.Code, w.Body.String()
 }

@@ -19,6 +19,7 @@ type Registry struct {
 	logger *slog.Logger
 
 	gen   atomic.Uint64 // counts changes that may alter an answer
+	runs  atomic.Uint64 // counts results, which alter the times in a report
 	views [Any + 1]atomic.Pointer[view]
 	list  atomic.Pointer[[]*Check] // sorted by name, replaced, never altered
 	drain atomic.Pointer[string]

@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -18,6 +17,8 @@ type view struct {
 	drain  string
 	failed []verdict // checks that are not Pass
 	bodies [Full + 1]atomic.Pointer[body]
+	// reports are the long answers by format, verbosity and detail.
+	reports [Text + 1][2][Full + 1]atomic.Pointer[written]
 
 	over  atomic.Bool // of gateView: set by timer when the view's time is up
 	timer *time.Timer
@@ -28,6 +29,13 @@ type verdict struct {
 	state State
 	level State
 	err   error
+}
+
+// written is a report that is good until another result comes in.
+type written struct {
+	body
+	runs  uint64
+	state State
 }
 
 type body struct {
@@ -127,7 +135,7 @@ func (v *view) docker(d Detail) *body {
 	if err != nil { // a map of strings always marshals
 		text = []byte("{}")
 	}
-	b := &body{text: text, length: []string{strconv.Itoa(len(text))}}
+	b := newBody(text)
 	v.bodies[d].Store(b)
 	return b
 }
