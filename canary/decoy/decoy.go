@@ -28,6 +28,7 @@ import (
 
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
+	"github.com/hardstand/hardstand/canary/decoy/internal/stub"
 	"github.com/hardstand/hardstand/canary/internal/config"
 )
 
@@ -45,7 +46,8 @@ const (
 
 // Which programs are planted.
 const (
-	// TierBoth plants tier A, which becomes tier B. It is the default.
+	// TierBoth plants tier A, which becomes tier B. It is the default on amd64
+	// and arm64.
 	TierBoth = "ab"
 	// TierA needs no Binary; its decoys print one fixed text.
 	TierA = "a"
@@ -67,7 +69,7 @@ type Decoy struct {
 // Options says what to plant. Binary, Arch, Master and BuildID are required.
 type Options struct {
 	Binary  []byte // the multi-call program for Arch, not yet configured; unused with TierA
-	Tier    string // TierBoth where empty
+	Tier    string // where empty: TierBoth, or TierB on platforms other than amd64 and arm64
 	Pad     int    // tier A programs have at least so many bytes
 	Arch    string // GOARCH
 	Master  alert.Master
@@ -160,7 +162,12 @@ func Default() []Decoy {
 
 // Emit makes the files and the register.
 func Emit(o Options) (Result, error) {
-	o.Tier = cmp.Or(o.Tier, TierBoth)
+	if o.Tier == "" {
+		o.Tier = TierBoth
+		if !stub.Supports(o.Arch) {
+			o.Tier = TierB
+		}
+	}
 	if err := o.check(); err != nil {
 		return Result{}, fmt.Errorf("emit decoys: %w", err)
 	}

@@ -248,6 +248,18 @@ func TestTiers(t *testing.T) {
 	}
 }
 
+func TestOtherPlatformsGetTierB(t *testing.T) {
+	o := options(t)
+	o.Arch = "riscv64"
+	if r := emit(t, o); r.Register.Tier != TierB {
+		t.Errorf("tier %s", r.Register.Tier)
+	}
+	o.Tier = TierA
+	if _, err := Emit(o); err == nil {
+		t.Error("tier A without code for the platform was emitted")
+	}
+}
+
 func TestFixedFaces(t *testing.T) {
 	for name, want := range map[string]string{
 		"ls":  "ls: cannot open directory '.': Permission denied\n",

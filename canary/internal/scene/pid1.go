@@ -78,6 +78,9 @@ func rootIsMount() bool {
 	var statx [256]byte
 	root := [2]byte{'/', 0}
 	at := atFDCWD
+	if sysStatx == 0 {
+		return false
+	}
 	_, _, errno := syscall.RawSyscall6(sysStatx, uintptr(at), uintptr(unsafe.Pointer(&root)), 0, 0, uintptr(unsafe.Pointer(&statx)), 0)
 	attributes := *(*uint64)(unsafe.Pointer(&statx[8]))
 	return errno == 0 && attributes&attrMountRoot != 0

@@ -227,7 +227,7 @@ func connections(known []alert.Peer) []alert.Peer {
 }
 
 // hexAddress reads an address of /proc/net/tcp: groups of four bytes in the
-// machine's order, little-endian on every platform of ours.
+// machine's order, taken to be little-endian.
 func hexAddress(s string) string {
 	host, port, found := strings.Cut(s, ":")
 	number, err := strconv.ParseUint(port, 16, 16)
@@ -291,7 +291,7 @@ func longHex(s string) string {
 }
 
 // UTS converts a field of uname(2).
-func UTS(field []int8) string {
+func UTS[T int8 | uint8](field []T) string {
 	var b []byte
 	for _, c := range field {
 		if c == 0 {

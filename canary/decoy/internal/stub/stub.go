@@ -44,6 +44,9 @@ type Params struct {
 	Code   int
 }
 
+// Supports says whether there is code for a GOARCH.
+func Supports(arch string) bool { return arch == "amd64" || arch == "arm64" }
+
 // Layout of the data, as in layout.h.
 const (
 	base      = 0x600100

@@ -1,3 +1,0 @@
-package scene
-
-const sysStatx = 332
