@@ -138,11 +138,16 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		img.Created = o.Created.UTC()
 	}
 	groups := groupDebs(img.Packages, debs)
+	// The aliases of merged /usr come with the configuration, and the loader
+	// needs them: so the check follows.
 	config, components, err := configGroup(d, o, img, newest)
 	if err != nil {
 		return nil, err
 	}
 	groups = append(groups, config)
+	if err := img.checkClosure(append(slices.Clone(debs), config.segments...)); err != nil {
+		return nil, err
+	}
 	if d.Canary != nil {
 		g, component, err := canaryGroup(d, o, img, newest)
 		if err != nil {

@@ -21,13 +21,14 @@ import (
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
+	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "1"
+const transformVersion = "2"
 
 // Encoder names the compressor whose bytes end up in layers. Another version
 // may compress differently, so it is part of every key and of the provenance.
@@ -45,6 +46,8 @@ type segment struct {
 	Maintainer string       `json:"maintainer,omitempty"`
 	Scripts    []string     `json:"scripts,omitempty"` // maintainer scripts that were not run
 	Register   *Register    `json:"register,omitempty"`
+	// ELF holds the programs and libraries, by path.
+	ELF map[string]*elf.Info `json:"elf,omitempty"`
 }
 
 // segmentWriter writes tar blocks into the cache twice: as they are and as a
@@ -166,7 +169,9 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 	}
 	e := effectOf(p.Name)
 	dropped := map[string]bool{}
+	programs := &inspector{}
 	rules := rootfs.Rules{
+		Inspect: programs.file,
 		Drop: func(name string) bool {
 			if e.drop != nil && e.drop(name) || slices.ContainsFunc(drop, func(pattern string) bool { return spec.MatchPattern(pattern, name) }) {
 				dropped[name] = true
@@ -184,7 +189,11 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 	if err != nil {
 		return nil, err
 	}
-	return &segment{Segment: s, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts)}, nil
+	found, err := programs.done()
+	if err != nil {
+		return nil, fmt.Errorf("package %s: %w", p.Name, err)
+	}
+	return &segment{Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts)}, nil
 }
 
 // status gives the package's files in var/lib/dpkg/status.d, the form that
@@ -238,11 +247,13 @@ func contentSegment(c *cache.Cache, owner string, list []rootfs.Content) (*segme
 	}
 	key := cache.Key("content", transformVersion, Encoder, owner, string(cache.HashOf(h)))
 	return cachedSegment(c, key, func(w io.Writer) (*segment, error) {
-		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{})
+		programs := &inspector{}
+		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{Inspect: programs.file})
 		if err != nil {
 			return nil, err
 		}
-		return &segment{Segment: s}, nil
+		found, err := programs.done()
+		return &segment{Segment: s, ELF: found}, err
 	})
 }
 
@@ -258,7 +269,13 @@ func (e effect) unhandled(scripts []string) []string {
 	if e.known {
 		return nil
 	}
-	return scripts
+	var list []string
+	for _, s := range scripts {
+		if s == "preinst" || s == "postinst" || s == "config" { // the others run when a package goes
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // maxCertificate bounds one certificate file, in bytes.

@@ -122,6 +122,8 @@ type Rules struct {
 	// Take is offered every regular file; one it takes is left out, having
 	// been read by it.
 	Take func(e Entry, body io.Reader) (bool, error)
+	// Inspect returns a writer that a kept file is copied to, or nil.
+	Inspect func(e Entry) io.Writer
 	// Add returns files to write after the others.
 	Add func() ([]Content, error)
 }
@@ -191,6 +193,11 @@ func (s *segmentWriter) copy(e Entry, src io.Reader, rules Rules) error {
 		e.Link = Canonical(e.Link, File)
 		if !s.kept[e.Link] {
 			return fmt.Errorf("it links to %s, which is left out", e.Link)
+		}
+	}
+	if rules.Inspect != nil && e.Type == File {
+		if to := rules.Inspect(e); to != nil {
+			src = io.TeeReader(src, to)
 		}
 	}
 	return s.write(e, src)

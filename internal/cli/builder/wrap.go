@@ -35,8 +35,9 @@ func wrapCommand(f *cli.Frame) *cobra.Command {
 		Long: `Turn a compiled program into a complete hardened image: a base image with the
 program at /usr/local/bin, started as its entry point by the non-root user.
 
-The base is static for a statically linked program and base for one that is
-linked against the C library. Give the program once for each platform to make
+The base is static for a statically linked program, base for one that is linked
+against the C library, and cc for one that needs the C++ runtime. A library that
+the image lacks is an error. Give the program once for each platform to make
 an image for several.`,
 		Example: `  hardstand wrap ./server -o docker:server:dev
   hardstand wrap build/server-amd64 build/server-arm64 --name server -o oci:server`,
@@ -59,6 +60,7 @@ type program struct {
 	file     string
 	platform spec.Platform
 	static   bool
+	needed   []string
 	data     []byte
 }
 
@@ -80,12 +82,7 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		o.name = strings.ToLower(filepath.Base(files[0]))
 	}
 	if o.base == "" {
-		o.base = "static"
-		for _, p := range programs {
-			if !p.static {
-				o.base = "base"
-			}
-		}
+		o.base = baseFor(programs)
 	}
 	s, err := loadSource(o.base)
 	if err != nil {
@@ -111,6 +108,27 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		return err
 	}
 	return deliver(ctx, f, o.buildOptions, o.name, target, r)
+}
+
+// baseFor chooses the smallest built-in image that has what programs need.
+func baseFor(programs []program) string {
+	base := "static"
+	for _, p := range programs {
+		if p.static {
+			continue
+		}
+		if base == "static" {
+			base = "base"
+		}
+		for _, library := range p.needed {
+			for _, runtime := range []string{"libstdc++.so", "libgcc_s.so", "libgomp.so"} {
+				if strings.HasPrefix(library, runtime) {
+					base = "cc"
+				}
+			}
+		}
+	}
+	return base
 }
 
 func (o *wrapOptions) programPath() string { return "/usr/local/bin/" + o.name }
@@ -173,6 +191,9 @@ func readProgram(file string) (program, error) {
 		return program{}, fmt.Errorf("%v for %v is not supported", f.Type, f.Machine)
 	}
 	p := program{file: file, platform: platform, static: true, data: data}
+	if p.needed, err = f.ImportedLibraries(); err != nil {
+		return program{}, fmt.Errorf("read what it needs: %w", err)
+	}
 	for _, segment := range f.Progs {
 		if segment.Type == elf.PT_INTERP {
 			p.static = false

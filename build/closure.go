@@ -1,0 +1,89 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hardstand/hardstand/build/elf"
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// maxInspected bounds a program that is read for what it needs, in bytes.
+const maxInspected = 256 << 20
+
+// inspector collects the ELF files that pass through a segment.
+type inspector struct {
+	found map[string]*elf.Info
+	path  string
+	data  []byte
+	is    bool
+	errs  []error
+}
+
+// file starts a file and finishes the one before.
+func (i *inspector) file(e rootfs.Entry) io.Writer {
+	i.finish()
+	if e.Size < 64 || e.Size > maxInspected {
+		return nil
+	}
+	i.path, i.is = e.Path, true
+	return i
+}
+
+// Write keeps the bytes of a file as long as it looks like ELF.
+func (i *inspector) Write(p []byte) (int, error) {
+	if !i.is {
+		return len(p), nil
+	}
+	i.data = append(i.data, p...)
+	n := min(len(i.data), len(elf.Magic))
+	i.is = string(i.data[:n]) == elf.Magic[:n]
+	return len(p), nil
+}
+
+func (i *inspector) finish() {
+	if i.path != "" && i.is {
+		info, err := elf.Read(i.data)
+		if err != nil {
+			i.errs = append(i.errs, fmt.Errorf("%s: %w", i.path, err))
+		} else if info != nil {
+			if i.found == nil {
+				i.found = map[string]*elf.Info{}
+			}
+			i.found[i.path] = info
+		}
+	}
+	i.path, i.data, i.is = "", i.data[:0], false
+}
+
+func (i *inspector) done() (map[string]*elf.Info, error) {
+	i.finish()
+	return i.found, errors.Join(i.errs...)
+}
+
+// multiArch maps platforms to Debian's library directories.
+var multiArch = map[spec.Platform]string{
+	{Arch: "amd64"}: "x86_64-linux-gnu", {Arch: "arm64"}: "aarch64-linux-gnu", {Arch: "arm", Variant: "v7"}: "arm-linux-gnueabihf",
+	{Arch: "riscv64"}: "riscv64-linux-gnu", {Arch: "ppc64le"}: "powerpc64le-linux-gnu", {Arch: "s390x"}: "s390x-linux-gnu",
+}
+
+// checkClosure reports every library that a program of the image needs and the
+// image has not.
+func (img *Image) checkClosure(segments []*segment) error {
+	i := &elf.Image{Files: map[string]*elf.Info{}, MultiArch: multiArch[img.Platform], Resolve: func(p string) (string, bool) {
+		e, ok := img.Tree.Resolve(p)
+		return e.Path, ok
+	}}
+	for _, s := range segments {
+		for p, info := range s.ELF {
+			i.Files[p] = info
+		}
+	}
+	var errs []error
+	for _, m := range i.Check() {
+		errs = append(errs, errors.New(m.String()))
+	}
+	return errors.Join(errs...)
+}
