@@ -136,7 +136,7 @@ var (
 )
 
 func disassemble(t *testing.T, path string) map[string]function {
-	out, err := exec.Command("go", "tool", "objdump", path).Output()
+	out, err := exec.Command("go", "tool", "objdump", "-s", "^(main|"+strings.TrimSuffix(module, "/")+")[./]", path).Output()
 	if err != nil {
 		t.Fatalf("go tool objdump: %v", err)
 	}
@@ -146,14 +146,14 @@ func disassemble(t *testing.T, path string) map[string]function {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
-		if m := textLine.FindStringSubmatch(line); m != nil {
-			name = m[1]
+		if strings.HasPrefix(line, "TEXT ") {
+			name = textLine.FindStringSubmatch(line)[1]
 			if _, ok := graph[name]; !ok {
 				graph[name] = function{calls: map[string]bool{}}
 			}
 			continue
 		}
-		if !ours(name) {
+		if !strings.Contains(line, "SB)") && !strings.Contains(line, "SP") {
 			continue
 		}
 		f := graph[name]
