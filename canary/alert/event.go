@@ -16,13 +16,15 @@ const (
 	FromOutside = "outside"
 )
 
-// What happened. A decoy that was executed has the empty kind; the others come
-// from the guard, whose name on the wire is Guard.
+// What happened. A decoy that was executed has the empty kind; KindPeers is a
+// later word of the same decoy, and the others come from the guard, whose name
+// on the wire is Guard.
 const (
 	KindExec   = "exec"   // a program was executed below the guard
 	KindDenied = "denied" // and refused
 	KindRead   = "read"   // a watched file was opened, by whom is unknown
 	KindPipe   = "pipe"   // a named pipe was read; the reader is the first ancestor
+	KindPeers  = "peers"  // the connections of the application, after a decoy was executed in it
 	KindForged = "forged" // alarms without a valid key were offered to the guard
 )
 

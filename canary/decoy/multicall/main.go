@@ -70,12 +70,11 @@ func trip(c config.Config, d config.Decoy, self scene.Self, now time.Time) (repo
 	var speak bool
 	e.Count, speak = scene.Count(proof, e.Latch, now)
 	if speak {
-		_, _ = rand.Read(e.Nonce[:]) // never fails, crypto/rand
 		scene.LookAround(&e, self)
-		line := alert.KeyFromBytes(d.Key).Seal(e, alert.MaxLine-1)
-		scene.WriteLog(proof, append([]byte{'\n'}, line...)) // ends what the application left unfinished
-		scene.Send(c.Socket, line)
-		reported = report(c, d, e)
+		reported = tell(c, d, &e, proof)
+		if e.Origin == alert.FromInside && len(e.Peers) == 0 {
+			reported = both(reported, guess(c, d, e, proof))
+		}
 	}
 	switch d.OnTrip {
 	case alert.TripDegrade:
@@ -90,6 +89,38 @@ func trip(c config.Config, d config.Decoy, self scene.Self, now time.Time) (repo
 		scene.Fall(proof)
 	}
 	return reported
+}
+
+// tell sends the alarm through every channel.
+func tell(c config.Config, d config.Decoy, e *alert.Event, proof scene.Proof) (reported <-chan struct{}) {
+	_, _ = rand.Read(e.Nonce[:]) // never fails, crypto/rand
+	line := alert.KeyFromBytes(d.Key).Seal(*e, alert.MaxLine-1)
+	scene.WriteLog(proof, append([]byte{'\n'}, line...)) // ends what the application left unfinished
+	scene.Send(c.Socket, line)
+	return report(c, d, *e)
+}
+
+// guess follows with the application's connections, where no inherited socket
+// has told the intruder's address already.
+func guess(c config.Config, d config.Decoy, e alert.Event, proof scene.Proof) (reported <-chan struct{}) {
+	if e.Guess = scene.Connections(); len(e.Guess) == 0 {
+		return nil
+	}
+	e.Kind, e.Env, e.Ancestors = alert.KindPeers, nil, nil
+	return tell(c, d, &e, proof)
+}
+
+func both(first, second <-chan struct{}) <-chan struct{} {
+	if second == nil {
+		return first
+	}
+	done := make(chan struct{})
+	go func() {
+		<-first
+		<-second
+		close(done)
+	}()
+	return done
 }
 
 const fallWait = 50 * time.Millisecond
