@@ -129,7 +129,7 @@ func periodicSettings(period time.Duration, threshold int) settings {
 		period = minPeriod
 	}
 	s.every, s.timeout = min(period, maxInterval), max(min(period, maxInterval), registerTimeout)
-	s.jitter, s.initial, s.group = 0, Pass, Any
+	s.jitter, s.initial = 0, Pass
 	s.failAfter = max(threshold, 1)
 	return s
 }
@@ -163,10 +163,11 @@ func (r *Registry) CheckStatusContext(ctx context.Context) map[string]string {
 func CheckStatus() map[string]string { return defaultRegistry().CheckStatus() }
 
 // Register adds a check that is run whenever a probe asks, unless it is an
-// Updater or periodic. It panics if the name is taken.
+// Updater or periodic, in the Ready group: docker's package knows no others, and
+// a failing dependency is no reason to restart. It panics if the name is taken.
 func (r *Registry) Register(name string, check Checker) {
 	s := defaults()
-	s.onDemand, s.timeout, s.group = true, registerTimeout, Any
+	s.onDemand, s.timeout = true, registerTimeout
 	r.mustAdd(name, check, s)
 }
 

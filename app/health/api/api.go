@@ -122,7 +122,7 @@ func (s *Switch) set(status error) error {
 			u.Update(status)
 			return nil
 		}
-		_, err := registry.AddChecker(checkName, health.NewStatusUpdater(), health.In(health.Any))
+		_, err := registry.AddChecker(checkName, health.NewStatusUpdater())
 		if err != nil && !errors.Is(err, health.ErrDuplicate) {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Switch) set(status error) error {
 }
 
 func register() {
-	_, err := health.Default().AddChecker(checkName, health.NewStatusUpdater(), health.In(health.Any))
+	_, err := health.Default().AddChecker(checkName, health.NewStatusUpdater())
 	if err != nil && !errors.Is(err, health.ErrDuplicate) {
 		panic(err) // as docker's package does: the program cannot be switched
 	}
