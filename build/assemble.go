@@ -15,6 +15,7 @@ import (
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/provenance"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
@@ -47,6 +48,8 @@ type Options struct {
 type Result struct {
 	Index  v1.ImageIndex
 	Images []*Image // in the order of the platforms
+	// Provenance is the SLSA predicate of the index.
+	Provenance []byte
 }
 
 // Image is one platform's image and what is known about it.
@@ -58,9 +61,13 @@ type Image struct {
 	Packages  []*spec.Package
 	Tree      *rootfs.Tree
 	SPDX      []byte
+	// Provenance is the SLSA predicate.
+	Provenance []byte
 	Register  *Register           // nil without decoys and tokens
 	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
 	Created   time.Time
+
+	components []sbom.Component
 }
 
 // maxPlatforms is how many platforms are composed at once, which bounds memory.
@@ -111,8 +118,30 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 		}
 	}
 	var err error
-	r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, created))
-	return r, err
+	if r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, created)); err != nil {
+		return nil, err
+	}
+	return r, r.prove(d, l, o)
+}
+
+// prove writes the provenance of the index and of each image.
+func (r *Result) prove(d *spec.Definition, l *spec.Lock, o Options) error {
+	in := provenance.Input{Definition: d, Lock: l, Epoch: o.Created, Encoder: Encoder, Version: o.Version, Programs: map[string]string{}}
+	var err error
+	for _, img := range r.Images {
+		one := in
+		one.Platforms, one.Programs = []spec.Platform{img.Platform}, map[string]string{}
+		for _, c := range img.components {
+			name := c.Name + " for " + img.Platform.String()
+			one.Programs[name], in.Programs[name] = c.SHA256, c.SHA256
+		}
+		in.Platforms = append(in.Platforms, img.Platform)
+		if img.Provenance, err = provenance.Predicate(one); err != nil {
+			return err
+		}
+	}
+	r.Provenance, err = provenance.Predicate(in)
+	return err
 }
 
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
@@ -275,6 +304,7 @@ func (img *Image) finish(d *spec.Definition, o Options, groups []group, debs []*
 	if img.Digest, err = img.Image.Digest(); err != nil {
 		return err
 	}
+	img.components = components
 	in := sbom.Input{
 		Image: d.Name, Platform: img.Platform, Release: spec.Releases[d.Debian.Suite], Codename: d.Debian.Suite,
 		Digest: img.Digest.String(), Created: img.Created, Tool: "hardstand-" + o.Version, Packages: img.Packages,

@@ -36,8 +36,8 @@ func publishCommand(f *cli.Frame) *cobra.Command {
 		Use:   "publish NAME|FILE|oci:DIR REGISTRY/REPOSITORY[:TAG]",
 		Short: "Build, push, attest, sign, verify, and tag last",
 		Long: `Build an image, or take one from an OCI layout, and publish it: push by digest,
-attach the SBOM, sign the index and every platform, verify what was written,
-and set the tag last. Whoever resolves the tag finds a signed image.
+attach SBOM and provenance, sign the index and every platform, verify what was
+written, and set the tag last. Whoever resolves the tag finds a signed image.
 
 A tag is never overwritten: if it names another image, nothing is pushed. If it
 names this very image, signed, nothing is written and that is success. Without
@@ -154,7 +154,7 @@ func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string,
 		if err != nil {
 			return prepared{}, err
 		}
-		f.Note("an image from a layout is published without an SBOM: publish the definition to have one")
+		f.Note("an image from a layout is published without SBOM and provenance: publish the definition to have one")
 		return prepared{index: idx, version: "0", created: f.Now()}, nil
 	}
 	s, err := loadSource(what)
@@ -168,7 +168,7 @@ func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string,
 	return attest(s.definition, f.Version, r)
 }
 
-// attest gives each platform its SBOM, and the index one that names them.
+// attest gives the index and each platform an SBOM and a provenance.
 func attest(d *spec.Definition, version string, r *build.Result) (prepared, error) {
 	p := prepared{index: r.Index, version: spec.Releases[d.Debian.Suite]}
 	in := sbom.IndexInput{Image: d.Name, Tool: "hardstand-" + version}
@@ -178,7 +178,9 @@ func attest(d *spec.Definition, version string, r *build.Result) (prepared, erro
 	}
 	in.Digest = digest.String()
 	for _, img := range r.Images {
-		p.attestations = append(p.attestations, registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateSPDX, Predicate: img.SPDX})
+		p.attestations = append(p.attestations,
+			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateSPDX, Predicate: img.SPDX},
+			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateProvenance, Predicate: img.Provenance})
 		in.Platforms = append(in.Platforms, sbom.PlatformDigest{Platform: img.Platform, Digest: img.Digest.String(), Packages: img.Packages})
 		if img.Created.After(p.created) {
 			p.created = img.Created
@@ -189,7 +191,9 @@ func attest(d *spec.Definition, version string, r *build.Result) (prepared, erro
 	if err != nil {
 		return prepared{}, err
 	}
-	p.attestations = append(p.attestations, registry.Attestation{PredicateType: sign.PredicateSPDX, Predicate: doc})
+	p.attestations = append(p.attestations,
+		registry.Attestation{PredicateType: sign.PredicateSPDX, Predicate: doc},
+		registry.Attestation{PredicateType: sign.PredicateProvenance, Predicate: r.Provenance})
 	return p, nil
 }
 
