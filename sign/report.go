@@ -110,7 +110,7 @@ func (e *RefusedError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "refused %s", r.Digest)
+		fmt.Fprintf(&b, "verify %s", r.Digest)
 		if r.Platform != "" {
 			fmt.Fprintf(&b, " (%s)", r.Platform)
 		}
