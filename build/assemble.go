@@ -54,18 +54,18 @@ type Result struct {
 
 // Image is one platform's image and what is known about it.
 type Image struct {
-	Platform  spec.Platform
-	Image     v1.Image
-	Digest    v1.Hash
-	Size      int64 // compressed layers, bytes
-	Packages  []*spec.Package
-	Tree      *rootfs.Tree
-	SPDX      []byte
+	Platform spec.Platform
+	Image    v1.Image
+	Digest   v1.Hash
+	Size     int64 // compressed layers, bytes
+	Packages []*spec.Package
+	Tree     *rootfs.Tree
+	SPDX     []byte
 	// Provenance is the SLSA predicate.
 	Provenance []byte
-	Register  *Register           // nil without decoys and tokens
-	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
-	Created   time.Time
+	Register   *Register           // nil without decoys and tokens
+	Unhandled  map[string][]string // package to maintainer scripts that nothing stands in for
+	Created    time.Time
 
 	components []sbom.Component
 }
