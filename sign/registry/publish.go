@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/sign"
 )
@@ -224,26 +222,6 @@ func (p *publication) run(ctx context.Context) error {
 	return p.timed(ctx, StepTag, p.tag)
 }
 
-// errLost says that something attached is gone again: another machine has
-// written the same list from an older copy.
-var errLost = errors.New("another writer removed it")
-
-// vouch signs and verifies until everything is there at once.
-func (p *publication) vouch(ctx context.Context) error {
-	for attempt := 1; ; attempt++ {
-		if err := p.timed(ctx, StepSign, p.sign); err != nil {
-			return err
-		}
-		err := p.timed(ctx, StepVerify, p.verify)
-		if !errors.Is(err, errLost) || attempt >= p.Remote.attempts() {
-			return err
-		}
-		if err := sleep(ctx, pause(p.Remote.backoff(), attempt)); err != nil {
-			return err
-		}
-	}
-}
-
 func (p *publication) timed(ctx context.Context, step Step, do func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -358,43 +336,6 @@ func reportOf(r sign.Report, digest v1.Hash) sign.Report {
 	return sign.Report{Digest: digest}
 }
 
-// missing lists the statements that have no verified attestation in every form
-// that the signer writes.
-func (p *publication) missing(s subject, r sign.Report) []sign.Statement {
-	var out []sign.Statement
-	for _, st := range s.statements {
-		for _, form := range p.forms() {
-			if !hasStatement(r.Attestations, st, form) {
-				out = append(out, st)
-				break
-			}
-		}
-	}
-	return out
-}
-
-func (p *publication) forms() []sign.Form {
-	if p.Signer.Keyless() {
-		return []sign.Form{sign.FormBundle}
-	}
-	return []sign.Form{sign.FormLegacy, sign.FormBundle}
-}
-
-func hasStatement(list []sign.Evidence, st sign.Statement, form sign.Form) bool {
-	return slices.ContainsFunc(list, func(e sign.Evidence) bool {
-		return e.Form == form && e.PredicateType == st.PredicateType && samePredicate(e.Statement.Predicate, st.Predicate)
-	})
-}
-
-func samePredicate(a, b json.RawMessage) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
 // push writes blobs and manifests by digest; nothing names them yet.
 func (p *publication) push(ctx context.Context) error {
 	total, err := contentSize(p.images)
@@ -407,105 +348,6 @@ func (p *publication) push(ctx context.Context) error {
 		return fmt.Errorf("push content: %w", err)
 	}
 	return nil
-}
-
-// sign attaches what is missing to every manifest, the index last.
-func (p *publication) sign(ctx context.Context) error {
-	platforms := p.subjects[:len(p.subjects)-1]
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(p.Remote.jobs())
-	signed := make([]bool, len(p.subjects))
-	for i, s := range platforms {
-		group.Go(func() (err error) {
-			signed[i], err = p.signOne(gctx, s)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	last := len(p.subjects) - 1
-	var err error
-	signed[last], err = p.signOne(ctx, p.subjects[last])
-	for _, did := range signed {
-		if did {
-			p.result.Signed++
-		}
-	}
-	return err
-}
-
-// signOne signs what has no valid signature and attests what is not attested.
-// What others attached stays, and is not counted on.
-func (p *publication) signOne(ctx context.Context, s subject) (bool, error) {
-	report, err := sign.Verify(ctx, p.repo, s.desc.Digest, p.own())
-	if refused := (*sign.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
-		return false, fmt.Errorf("look for signatures: %w", err)
-	}
-	a, err := p.prepare(ctx, s, report)
-	if err != nil {
-		return false, err
-	}
-	return !a.empty(), p.repo.attach(ctx, a)
-}
-
-// own accepts what this signer made, and nobody else: after a rotation the old
-// key's signature is no reason to leave out the new one's.
-func (p *publication) own() sign.VerifyOptions {
-	if p.Signer.Keyless() {
-		return sign.VerifyOptions{Identities: p.Verify.Identities, TrustedRoot: p.Verify.TrustedRoot, Now: p.Verify.Now}
-	}
-	return sign.VerifyOptions{Keys: []sign.Key{p.Signer.Key()}}
-}
-
-func (p *publication) prepare(ctx context.Context, s subject, have sign.Report) (attachment, error) {
-	a := attachment{subject: s.desc}
-	if !p.Signer.Keyless() && !hasForm(have.Signatures, sign.FormLegacy) {
-		l, err := p.Signer.SignImage(ctx, p.Identity, s.desc.Digest)
-		if err != nil {
-			return a, err
-		}
-		a.signatures = append(a.signatures, l)
-	}
-	if !hasForm(have.Signatures, sign.FormBundle) {
-		// Its envelope is left out: in .att it would pass for an attestation.
-		if err := p.addStatement(ctx, &a, sign.SignatureStatement(s.desc.Digest), true, false); err != nil {
-			return a, err
-		}
-	}
-	for _, st := range s.statements {
-		bundled := hasStatement(have.Attestations, st, sign.FormBundle)
-		enveloped := p.Signer.Keyless() || hasStatement(have.Attestations, st, sign.FormLegacy)
-		if bundled && enveloped {
-			continue
-		}
-		if err := p.addStatement(ctx, &a, st, !bundled, !enveloped); err != nil {
-			return a, err
-		}
-	}
-	return a, nil
-}
-
-func (p *publication) addStatement(ctx context.Context, a *attachment, st sign.Statement, withBundle, withEnvelope bool) error {
-	signed, err := p.Signer.SignStatement(ctx, st)
-	if err != nil {
-		return err
-	}
-	if withBundle {
-		b, err := newBundle(a.subject, st.PredicateType, signed.Bundle)
-		if err != nil {
-			return err
-		}
-		a.bundles = append(a.bundles, b)
-	}
-	if withEnvelope {
-		a.envelopes = append(a.envelopes, signed.Envelope)
-	}
-	return nil
-}
-
-func hasForm(list []sign.Evidence, form sign.Form) bool {
-	return slices.ContainsFunc(list, func(e sign.Evidence) bool { return e.Form == form })
 }
 
 // verify reads everything back and judges it before the tag may exist.
