@@ -68,7 +68,7 @@ type Event struct {
 	GID       uint32    `json:"gid"`
 	PID       int       `json:"pid,omitempty"`
 	PPID      int       `json:"ppid"`
-	Origin    string    `json:"origin,omitempty"`
+	Origin    string    `json:"origin,omitempty"`    // FromInside, FromOutside; Parse concludes it from PPID where it is missing
 	Ancestors []Process `json:"ancestors,omitempty"` // parent first
 
 	Peers []Peer `json:"peers,omitempty"` // far ends of inherited sockets

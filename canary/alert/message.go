@@ -75,6 +75,12 @@ func Parse(text []byte) (Message, error) {
 	if err := m.Event.check(); err != nil {
 		return Message{}, fmt.Errorf("parse canary alarm: %w", err)
 	}
+	if e := &m.Event; e.Origin == "" && e.Kind == "" { // tier A leaves the conclusion to us
+		e.Origin = FromInside
+		if e.PPID == 0 {
+			e.Origin = FromOutside
+		}
+	}
 	return m, nil
 }
 
