@@ -393,3 +393,26 @@ func TestServeUnix(t *testing.T) {
 		t.Errorf("over a file: %v", err)
 	}
 }
+
+// A result that changes every time must not make observers ask for the next one.
+func TestObserversDoNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := quiet()
+		runs := 0
+		add(t, r, "x", func(context.Context) error { runs++; return errors.New(strings.Repeat("x", runs)) }, health.OnDemand(0))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		path := filepath.Join(t.TempDir(), "health")
+		done := make(chan error)
+		go func() { done <- r.WriteFile(ctx, health.Ready, path, 10*time.Second) }()
+		for range r.Watch(ctx, health.Ready) {
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if runs < 12 || runs > 30 {
+			t.Errorf("%d runs in a minute", runs)
+		}
+		closeRegistry(t, r)
+	})
+}

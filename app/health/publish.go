@@ -32,8 +32,8 @@ func (r *Registry) WriteFile(ctx context.Context, g Group, path string, every ti
 	defer r.subscribe(&subscriber{ping: ping})()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	r.refresh(ctx, g)
 	for first := true; ; first = false {
-		r.refresh(ctx, g)
 		if err := replaceFile(path, r.line(g)); err != nil && first {
 			return fmt.Errorf("write health file: %w", err)
 		}
@@ -43,8 +43,9 @@ func (r *Registry) WriteFile(ctx context.Context, g Group, path string, every ti
 				return fmt.Errorf("write health file: %w", err)
 			}
 			return nil
-		case <-ping:
+		case <-ping: // nothing runs here, or a result would call for the next run
 		case <-ticker.C:
+			r.refresh(ctx, g)
 		}
 	}
 }

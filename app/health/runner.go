@@ -148,6 +148,13 @@ func (r *runner) join() <-chan struct{} {
 	return r.flight
 }
 
+// flying returns the channel of the run in progress, nil if there is none.
+func (r *runner) flying() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.flight
+}
+
 func (r *runner) land() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,6 +198,9 @@ func (r *runner) await(ctx context.Context, done <-chan struct{}) {
 // runNow does a run that begins after the call, and waits for it.
 func (r *runner) runNow(ctx context.Context) {
 	if r.every == 0 {
+		if earlier := r.flying(); earlier != nil {
+			r.await(ctx, earlier)
+		}
 		r.await(ctx, r.join())
 		return
 	}
@@ -211,10 +221,7 @@ func (r *runner) runNow(ctx context.Context) {
 func (r *runner) stopped() bool {
 	done := (<-chan struct{})(r.exited)
 	if r.every == 0 {
-		r.mu.Lock()
-		done = r.flight
-		r.mu.Unlock()
-		if done == nil {
+		if done = r.flying(); done == nil {
 			return true
 		}
 	}

@@ -546,3 +546,22 @@ func TestUnusableOptionsAreErrors(t *testing.T) {
 		t.Errorf("%d checks registered", n)
 	}
 }
+
+func TestRunNowOnDemandBeginsAfterTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := quiet()
+		defer closeRegistry(t, r)
+		var starts []time.Time
+		c := add(t, r, "x", func(context.Context) error {
+			starts = append(starts, time.Now())
+			time.Sleep(time.Second)
+			return nil
+		}, health.OnDemand(time.Hour))
+		go r.CheckStatus()
+		time.Sleep(500 * time.Millisecond)
+		called := time.Now()
+		if res := c.RunNow(t.Context()); res.Runs != 2 || starts[1].Before(called) {
+			t.Errorf("%d runs, the last from %v, called at %v", res.Runs, starts[len(starts)-1], called)
+		}
+	})
+}

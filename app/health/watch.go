@@ -221,8 +221,8 @@ func (r *Registry) Watch(ctx context.Context, g Group) iter.Seq[Snapshot] {
 		ticker := time.NewTicker(onDemandEvery)
 		defer ticker.Stop()
 		var last Snapshot
+		r.refresh(ctx, g)
 		for first := true; ctx.Err() == nil; first = false {
-			r.refresh(ctx, g)
 			if s := r.snapshot(g); first || !s.like(last) {
 				last = s
 				if !yield(s) {
@@ -231,8 +231,9 @@ func (r *Registry) Watch(ctx context.Context, g Group) iter.Seq[Snapshot] {
 			}
 			select {
 			case <-ctx.Done():
-			case <-ping:
+			case <-ping: // nothing runs here, or a result would call for the next run
 			case <-ticker.C:
+				r.refresh(ctx, g)
 			}
 		}
 	}
