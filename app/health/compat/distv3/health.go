@@ -183,7 +183,7 @@ func Poll(ctx context.Context, u Updater, c Checker, interval time.Duration) {
 	})
 	defer stop()
 	_, err := r.Add("poll", func(run context.Context) error {
-		err := c.Check(run)
+		err := c.Check(withValues{run, ctx})
 		p.update(err)
 		return err
 	}, health.Every(interval), health.Jitter(0), health.Timeout(max(interval, pollTimeout)))
@@ -192,6 +192,19 @@ func Poll(ctx context.Context, u Updater, c Checker, interval time.Duration) {
 	}
 	<-ctx.Done()
 	p.end(&pollingTerminatedError{ctx.Err()})
+}
+
+// withValues is the context of a run, with the values of the one that Poll got.
+type withValues struct {
+	context.Context
+	values context.Context
+}
+
+func (c withValues) Value(key any) any {
+	if v := c.Context.Value(key); v != nil { // such as what cancels it
+		return v
+	}
+	return c.values.Value(key)
 }
 
 // poll keeps a run that ends late from replacing the word that polling is over.
