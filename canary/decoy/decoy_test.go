@@ -288,8 +288,14 @@ func TestProgram(t *testing.T) {
 		}
 		o := options(t)
 		o.Binary, o.Arch = binary, arch
-		if r := emit(t, o); len(r.Files[0].Content) > limit {
-			t.Errorf("%s: %d bytes, the limit is %d", arch, len(r.Files[0].Content), limit)
+		program := emit(t, o).Files[0].Content
+		if len(program) > limit || len(program) != len(binary) {
+			t.Errorf("%s: %d bytes, the limit is %d", arch, len(program), limit)
+		}
+		for _, word := range []string{"runtime.", "github.com/hardstand", "/multicall", "Go buildinf"} {
+			if n := bytes.Count(program, []byte(word)); n > 0 {
+				t.Errorf("%s: %q is in the program %d times", arch, word, n)
+			}
 		}
 	}
 }

@@ -105,3 +105,10 @@ func fixedFace(name string) (text string, stream, code int) {
 func (o Options) proof() []byte {
 	return []byte(hex.EncodeToString(o.Master.Derive("marker", 16, o.BuildID)) + "\n")
 }
+
+// formatVersion changes with what Emit makes of the same options and programs.
+const formatVersion = "1"
+
+// Version names what Emit makes of the same options and programs: the code of
+// tier A and the layout. A cache of emitted files has it in its key.
+func Version() string { return formatVersion + "-" + stub.Version() }

@@ -67,7 +67,7 @@ func Networked(program []byte) bool {
 	return at >= 0 && at+magicSize < len(program) && program[at+magicSize] == 1
 }
 
-// Fill returns program with its one unfilled block filled. seed masks the
+// Fill returns program, cleaned, with its one unfilled block filled. seed masks the
 // block; the same seed and configuration give the same bytes.
 func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
 	magic := Magic()
@@ -82,7 +82,7 @@ func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fill decoy program: %w", err)
 	}
-	out := bytes.Clone(program)
+	out := Clean(program)
 	copy(out[at:], block)
 	return out, nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,4 +61,15 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("a block that was read does not encode: %v", err)
 		}
 	})
+}
+
+func TestCleanKeepsWhatIsNeeded(t *testing.T) {
+	in := "\xff Go buildinf:....path\tgithub.com/x" + buildInfoEnd + "|runtime.main|github.com/hardstand/hardstand/canary/alert|hardstand-canary/1 |hardstand-canary-dns/1 "
+	got := string(Clean([]byte(in)))
+	if len(got) != len(in) {
+		t.Fatalf("%d bytes became %d", len(in), len(got))
+	}
+	if want := "|support.main|src/internal/platform/portable/common/alert|hardstand-canary/1 |hardstand-canary-dns/1 "; !strings.HasSuffix(got, want) || strings.Trim(strings.TrimSuffix(got, want), "\x00") != "" {
+		t.Errorf("%q", got)
+	}
 }

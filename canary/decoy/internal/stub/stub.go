@@ -11,6 +11,7 @@ import (
 	_ "embed" // for the code
 	"encoding"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -244,4 +245,10 @@ func mask(b []byte, seed uint64) {
 		word := binary.LittleEndian.Uint64(b[i:]) ^ state*0x2545F4914F6CDD1D
 		binary.LittleEndian.PutUint64(b[i:], word)
 	}
+}
+
+// Version names the code: 16 hexadecimal digits.
+func Version() string {
+	sum := sha256.Sum256(append(bytes.Clone(codeAMD64), codeARM64...))
+	return hex.EncodeToString(sum[:8])
 }
