@@ -29,7 +29,7 @@ var mayCall = map[string]string{
 	"runtime.wbMove":                  "never taken: no garbage collection is under way",
 	"runtime.wbZero":                  "never taken: no garbage collection is under way",
 	"runtime.panicunsafestringnilptr": "crashes, which is unhealthy",
-	"syscall.Syscall6":                "never taken: machine.PreRuntime is set",
+	"syscall.Syscall6":                "never taken: PreRuntime is set",
 	"_rt0_amd64_linux":                "the way out to the ordinary path",
 	"_rt0_arm64_linux":                "the way out to the ordinary path",
 }

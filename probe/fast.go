@@ -45,18 +45,22 @@ func fast(sp unsafe.Pointer) {
 	words := memory.words[maxWords-args-env:]
 	makeStrings(words[:args], argv)
 	makeStrings(words[args:], envp)
-	machine.PreRuntime = true
+	memory.state.PreRuntime = true
 	code, answered := fastRun(words[:args], words[args:])
 	if answered {
 		machine.Exit(code)
 	}
-	machine.PreRuntime = false
+	memory.state.PreRuntime = false
 	memory.options = option.Options{}
 }
 
 // fastRun performs a single check without TLS.
 func fastRun(args, env []string) (code int, answered bool) {
 	o, s := &memory.options, &memory.state
+	// Write to pages that are read first: reading maps a page of zeros, and
+	// writing later would cost a second fault.
+	memory.parsed.Checks[0].Port = 0
+	memory.buffers.Spare()[0] = 0
 	if problem := o.Parse(args, env, &memory.parsed); !problem.OK() || o.Action != option.RunChecks {
 		return 0, false
 	}

@@ -47,17 +47,17 @@ func run(args, env []string) int {
 		w.Str("probe: ")
 		problem.Put(&w)
 		w.Byte('\n')
-		machine.Print(2, w.Bytes())
+		memory.state.Print(2, w.Bytes())
 		return int(check.Invalid)
 	}
 	switch o.Action {
 	case option.ShowHelp:
 		option.Help(&w)
-		machine.Print(1, w.Bytes())
+		memory.state.Print(1, w.Bytes())
 		return 0
 	case option.ShowVersion:
 		putVersion(&w)
-		machine.Print(1, w.Bytes())
+		memory.state.Print(1, w.Bytes())
 		return 0
 	}
 	return checkAll(o)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"github.com/hardstand/hardstand/probe/internal/check"
-	"github.com/hardstand/hardstand/probe/internal/machine"
 	"github.com/hardstand/hardstand/probe/internal/option"
 	"github.com/hardstand/hardstand/probe/internal/wire"
 )
@@ -51,7 +50,7 @@ func report(o *option.Options, states []*check.State, latch bool) int {
 	if class != check.Healthy && !o.JSON {
 		fd = 2
 	}
-	machine.Print(fd, w.Bytes())
+	memory.state.Print(fd, w.Bytes())
 	if class != check.Healthy && !o.Detailed {
 		return 1
 	}

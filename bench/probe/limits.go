@@ -78,16 +78,20 @@ func slowTime(argv []string, n int) (float64, error) {
 	return median(walls), g.remove()
 }
 
-// inThread forks from a thread that is in the group; the thread ends with its
-// goroutine because it stays locked.
+// inThread forks from a thread that is in the group for as long as that takes.
 func inThread(g *group, argv []string) (s sample, err error) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
-		if err = os.WriteFile(g.tasks, []byte(strconv.Itoa(syscall.Gettid())), 0o644); err == nil {
-			s, err = once(argv, nil)
+		defer runtime.UnlockOSThread()
+		self := []byte(strconv.Itoa(syscall.Gettid()))
+		if err = os.WriteFile(g.tasks, self, 0o644); err != nil {
+			return
 		}
+		s, err = once(argv, nil)
+		outside := filepath.Join(filepath.Dir(g.path), filepath.Base(g.tasks))
+		err = errors.Join(err, os.WriteFile(outside, self, 0o644))
 	}()
 	<-done
 	return s, err

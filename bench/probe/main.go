@@ -114,7 +114,7 @@ func build(o options) (*programs, error) {
 		{&p.standin, "standin", strip, "", "./bench/probe/standin"},
 	} {
 		*b.to = filepath.Join(o.cache, b.name)
-		cmd := exec.Command("go", "build", "-trimpath", "-tags", b.tags, "-ldflags", b.flags, "-o", *b.to, b.pkg)
+		cmd := exec.Command("go", "build", "-trimpath", "-gcflags=crypto/tls=-l", "-tags", b.tags, "-ldflags", b.flags, "-o", *b.to, b.pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s: %w\n%s", b.pkg, err, out)

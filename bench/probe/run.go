@@ -21,8 +21,7 @@ type sample struct {
 // devNull is where the programs' output goes.
 var devNull *os.File
 
-// once runs argv and measures it. It forks directly instead of through os/exec,
-// whose goroutines and pipes would cost more than the probe.
+// once runs argv, without output, and measures it.
 func once(argv []string, attr *syscall.SysProcAttr) (sample, error) {
 	null := devNull.Fd()
 	files := []uintptr{null, null, null}
@@ -39,12 +38,37 @@ func once(argv []string, attr *syscall.SysProcAttr) (sample, error) {
 			break
 		}
 	}
+	return result(begin, status, &usage), err
+}
+
+func result(begin time.Time, status syscall.WaitStatus, usage *syscall.Rusage) sample {
 	s := sample{wall: time.Since(begin), code: status.ExitStatus()}
 	s.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	if status.Signaled() {
 		s.code = 128 + int(status.Signal())
 	}
-	return s, err
+	return s
+}
+
+// silence turns standard output and error to nowhere, for the programs that
+// timed runs, and returns how to turn them back.
+func silence() (restore func(), err error) {
+	var saved [2]int
+	for i := range saved {
+		if saved[i], err = syscall.Dup(i + 1); err != nil {
+			return nil, err
+		}
+		syscall.CloseOnExec(saved[i])
+		if err = syscall.Dup3(int(devNull.Fd()), i+1, 0); err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		for i, fd := range saved {
+			_ = syscall.Dup3(fd, i+1, 0)
+			_ = syscall.Close(fd)
+		}
+	}, nil
 }
 
 // contender is one program in one comparison.
@@ -64,13 +88,18 @@ type contender struct {
 func race(list []*contender, n int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	restore, err := silence()
+	if err != nil {
+		return err
+	}
+	defer restore()
 	walls, cpus := make([][]float64, len(list)), make([][]float64, len(list))
 	for round := range n + 5 {
 		for i, c := range list {
 			if c.Missing != "" {
 				continue
 			}
-			s, err := once(c.Argv, nil)
+			s, err := timed(c.Argv)
 			if err != nil {
 				return err
 			}

@@ -126,7 +126,8 @@ type State struct {
 	http wire.Response
 	fcgi wire.FastCGI
 	machine.Socket
-	text [400]byte
+	addresses addresses
+	text      [400]byte
 	*Buffers
 }
 

@@ -14,12 +14,16 @@ const (
 	MaxAddrs = 8
 )
 
-// resolver holds the addresses of a target. Its file buffer is shared by the
-// two configuration files and DNS answers.
+// addresses are those of a target.
+type addresses struct {
+	n    int
+	list [MaxAddrs]machine.Addr
+}
+
+// resolver is what looking up a name takes. Its file buffer is shared by the two
+// configuration files.
 type resolver struct {
 	machine.Socket
-	list   [MaxAddrs]machine.Addr
-	n      int
 	server machine.Addr
 	query  [wire.MaxQuestion]byte
 	answer [wire.MaxDatagram]byte
@@ -31,7 +35,7 @@ func (c *Check) localhost() bool { return c.Host == "" || c.Host == "localhost" 
 
 // resolve lists the addresses of the target in the order to try them.
 func (s *State) resolve() ([]machine.Addr, bool) {
-	c, r := s.check, &s.resolver
+	c, r := s.check, &s.addresses
 	r.n = 1
 	a := &r.list[0]
 	*a = machine.Addr{Port: c.Port}
@@ -67,30 +71,31 @@ func literal(host string, family *machine.Family) (ip [16]byte, zone uint32, ok 
 // resolveName looks the name up in the hosts file, and, where the policy
 // allows other machines, in DNS.
 func (s *State) resolveName() ([]machine.Addr, bool) {
-	r := &s.resolver
-	r.n = 0
+	r, list := &s.resolver, &s.addresses
+	list.n = 0
+	r.Like(&s.Socket)
 	f, cause := r.ReadFile(hostsFile, r.file[:])
 	if cause == 0 {
-		wire.Hosts(r.file[:f.N], s.check.Host, r.add)
+		wire.Hosts(r.file[:f.N], s.check.Host, list.add)
 	}
-	if r.n == 0 && remoteAllowed() && !s.askDNS() {
+	if list.n == 0 && remoteAllowed() && !s.askDNS() {
 		return nil, false
 	}
-	if r.n == 0 {
+	if list.n == 0 {
 		why := "no such host in /etc/hosts, and this image's policy does not ask DNS"
 		if remoteAllowed() {
 			why = "no such host"
 		}
 		return nil, s.fail(NoConnect, why)
 	}
-	for i := range r.n {
-		r.list[i].Port = s.check.Port
+	for i := range list.n {
+		list.list[i].Port = s.check.Port
 	}
-	return r.list[:r.n], true
+	return list.list[:list.n], true
 }
 
 // add takes one address of a name.
-func (r *resolver) add(ip [16]byte, size int) {
+func (r *addresses) add(ip [16]byte, size int) {
 	if r.n == len(r.list) {
 		return
 	}
@@ -120,7 +125,7 @@ func (s *State) askDNS() bool {
 		r.server.Family = machine.IPv6
 	}
 	for _, kind := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
-		if r.n == 0 && !s.ask(kind) {
+		if s.addresses.n == 0 && !s.ask(kind) {
 			return false
 		}
 	}
@@ -130,7 +135,7 @@ func (s *State) askDNS() bool {
 // ask sends one question, again each second until the time is over.
 func (s *State) ask(kind uint16) bool {
 	r := &s.resolver
-	if !machine.Random(r.query[:2]) {
+	if !s.Random(r.query[:2]) {
 		return s.fail(NoConnect, "no random number for a DNS question")
 	}
 	size := wire.Question(r.query[:], s.check.Host, kind)
@@ -160,7 +165,7 @@ func (s *State) exchange(size int) bool {
 			if cause != 0 {
 				return s.failCause(NoConnect, "asking DNS", cause)
 			}
-			if wire.Answer(r.answer[:n], r.query[:size], r.add) {
+			if wire.Answer(r.answer[:n], r.query[:size], s.addresses.add) {
 				return true
 			}
 		}

@@ -78,8 +78,9 @@ func (c *Check) SetTarget(text string, defaultPort uint16) string {
 }
 
 func (c *Check) setURL(name, rest string) string {
-	for _, s := range schemes {
-		if s.name != name {
+	for i := range schemes {
+		s := &schemes[i]
+		if !wire.Same(s.name, name) {
 			continue
 		}
 		c.Kind, c.TLS = s.kind, s.tls
@@ -351,22 +352,19 @@ func ParseDuration(s string) (ns int64, ok bool) {
 
 func durationUnit(s string) (unit int64, size int) {
 	switch {
-	case hasPrefix(s, "ms"):
+	case wire.HasPrefix(s, "ms"):
 		return 1e6, 2
-	case hasPrefix(s, "us"):
+	case wire.HasPrefix(s, "us"):
 		return 1e3, 2
-	case hasPrefix(s, "s"):
+	case wire.HasPrefix(s, "s"):
 		return 1e9, 1
-	case hasPrefix(s, "m"):
+	case wire.HasPrefix(s, "m"):
 		return 60e9, 1
-	case hasPrefix(s, "h"):
+	case wire.HasPrefix(s, "h"):
 		return 3600e9, 1
 	}
 	return 0, 0
 }
-
-//go:noinline
-func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
 
 //go:noinline
 func hasSuffix(s, p string) bool { return len(s) >= len(p) && s[len(s)-len(p):] == p }
@@ -392,7 +390,8 @@ func allDigits(s string) bool {
 
 // PutTarget appends the target without its query, which may hold a secret.
 func (c *Check) PutTarget(w *wire.Buffer) {
-	for _, s := range schemes {
+	for i := range schemes {
+		s := &schemes[i]
 		if s.kind == c.Kind && s.tls == c.TLS && s.unix == (c.Socket != "") && s.name != "unix" {
 			w.Str(s.name)
 			break

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hardstand/hardstand/probe/internal/machine"
+	"github.com/hardstand/hardstand/probe/internal/wire"
 )
 
 func init() { startTLS = handshake }
@@ -189,7 +190,7 @@ func streamProblem(err error) string {
 func alertText(err error) string {
 	const remote = "remote error: tls: "
 	text := err.Error()
-	if hasPrefix(text, remote) {
+	if wire.HasPrefix(text, remote) {
 		return "the server refused: " + text[len(remote):]
 	}
 	return text

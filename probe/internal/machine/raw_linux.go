@@ -7,11 +7,6 @@ import (
 	"unsafe"
 )
 
-// PreRuntime says that the Go runtime has not started: system calls must not
-// tell the scheduler, which does not exist yet. The entry point sets it, and
-// clears it before it hands over to the runtime.
-var PreRuntime bool
-
 // The system call numbers that package syscall does not have on both.
 const (
 	sysPrlimit64 = syscall.SYS_PRLIMIT64
@@ -24,8 +19,8 @@ const (
 // already be a package variable, because there is no heap.
 //
 //go:uintptrescapes
-func call(n, a, b, c, d, e, f uintptr) (uintptr, Cause) {
-	if !PreRuntime {
+func (s *Scratch) call(n, a, b, c, d, e, f uintptr) (uintptr, Cause) {
+	if !s.PreRuntime {
 		r, _, errno := syscall.Syscall6(n, a, b, c, d, e, f)
 		return r, Cause(errno)
 	}
@@ -44,6 +39,10 @@ func rawCall(n, a, b, c, d, e, f uintptr) uintptr
 // Scratch holds the memory that system calls read and write, because it must
 // not lie on a goroutine's stack. It is part of whatever struct does the I/O.
 type Scratch struct {
+	// PreRuntime says that the Go runtime has not started: system calls must
+	// not tell the scheduler, which does not exist yet.
+	PreRuntime bool
+
 	name    [112]byte
 	nameLen uint32
 	poll    struct {
@@ -70,7 +69,7 @@ func (s *Scratch) Now() int64 { return s.clock(clockMonotonic) }
 func (s *Scratch) Wall() int64 { return s.clock(clockRealtime) }
 
 func (s *Scratch) clock(which uintptr) int64 {
-	call(syscall.SYS_CLOCK_GETTIME, which, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0, 0)
+	s.call(syscall.SYS_CLOCK_GETTIME, which, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0, 0)
 	return s.time[0]*1e9 + s.time[1]
 }
 
@@ -83,13 +82,13 @@ func (s *Scratch) Sleep(ns int64) {
 			return
 		}
 		s.time = [2]int64{left / 1e9, left % 1e9}
-		call(sysPpoll, 0, 0, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0)
+		s.call(sysPpoll, 0, 0, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0)
 	}
 }
 
 // Limit reads a resource limit of a process through prlimit(2).
 func (s *Scratch) Limit(pid, resource int) (soft, hard uint64, cause Cause) {
-	_, cause = call(sysPrlimit64, uintptr(pid), uintptr(resource), 0, uintptr(unsafe.Pointer(&s.pair)), 0, 0)
+	_, cause = s.call(sysPrlimit64, uintptr(pid), uintptr(resource), 0, uintptr(unsafe.Pointer(&s.pair)), 0, 0)
 	return s.pair[0], s.pair[1], cause
 }
 
@@ -103,25 +102,25 @@ func (s *Scratch) ReadFile(path string, buf []byte) (f File, cause Cause) {
 	}
 	buf[n] = 0
 	cwd := atFDCWD
-	fd, cause := call(syscall.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&buf[0])),
+	fd, cause := s.call(syscall.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&buf[0])),
 		syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0, 0, 0)
 	if cause != 0 {
 		return f, cause
 	}
 	f, cause = s.readAll(fd, buf)
-	call(syscall.SYS_CLOSE, fd, 0, 0, 0, 0, 0)
+	s.call(syscall.SYS_CLOSE, fd, 0, 0, 0, 0, 0)
 	return f, cause
 }
 
 func (s *Scratch) readAll(fd uintptr, buf []byte) (f File, cause Cause) {
 	stat := (*syscall.Stat_t)(unsafe.Pointer(&s.stat))
-	if _, cause = call(syscall.SYS_FSTAT, fd, uintptr(unsafe.Pointer(&s.stat)), 0, 0, 0, 0); cause != 0 {
+	if _, cause = s.call(syscall.SYS_FSTAT, fd, uintptr(unsafe.Pointer(&s.stat)), 0, 0, 0, 0); cause != 0 {
 		return f, cause
 	}
 	f.Regular = stat.Mode&syscall.S_IFMT == syscall.S_IFREG
 	f.ModTime = int64(stat.Mtim.Sec)*1e9 + int64(stat.Mtim.Nsec)
 	for f.N < len(buf) {
-		n, cause := call(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[f.N])), uintptr(len(buf)-f.N), 0, 0, 0)
+		n, cause := s.call(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[f.N])), uintptr(len(buf)-f.N), 0, 0, 0)
 		if cause == Interrupted {
 			continue
 		}
@@ -147,6 +146,9 @@ type Socket struct {
 	open   bool
 }
 
+// Like makes s call the system as o does.
+func (s *Socket) Like(o *Socket) { s.PreRuntime = o.PreRuntime }
+
 // Connect opens s and connects it to a. The call blocks, within a send timeout:
 // a non-blocking one on loopback always comes back unfinished, because the
 // answer waits in the backlog of the socket that the call itself holds, and
@@ -160,8 +162,8 @@ func (s *Socket) Connect(a *Addr, deadline int64) Cause {
 		return cause
 	}
 	s.time = [2]int64{left / 1e9, left%1e9/1e3 + 1}
-	call(syscall.SYS_SETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, uintptr(unsafe.Pointer(&s.time)), 16, 0)
-	_, cause := call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
+	s.call(syscall.SYS_SETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, uintptr(unsafe.Pointer(&s.time)), 16, 0)
+	_, cause := s.call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
 	switch cause {
 	case InProgress, Busy:
 		cause = TimedOut
@@ -182,7 +184,7 @@ func (s *Socket) connected(deadline int64) Cause {
 		return cause
 	}
 	s.value, s.nameLen = 0, 4
-	_, cause := call(syscall.SYS_GETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_ERROR,
+	_, cause := s.call(syscall.SYS_GETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_ERROR,
 		uintptr(unsafe.Pointer(&s.value)), uintptr(unsafe.Pointer(&s.nameLen)), 0)
 	if cause != 0 {
 		return cause
@@ -197,7 +199,7 @@ func (s *Socket) noDelay(a *Addr) {
 		return
 	}
 	s.value = 1
-	call(syscall.SYS_SETSOCKOPT, s.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&s.value)), 4, 0)
+	s.call(syscall.SYS_SETSOCKOPT, s.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&s.value)), 4, 0)
 }
 
 //go:noinline
@@ -212,7 +214,7 @@ func (s *Socket) create(a *Addr, kind uintptr) Cause {
 	if !s.setName(a) {
 		return NotFound
 	}
-	fd, cause := call(syscall.SYS_SOCKET, family, kind|syscall.SOCK_CLOEXEC, 0, 0, 0, 0)
+	fd, cause := s.call(syscall.SYS_SOCKET, family, kind|syscall.SOCK_CLOEXEC, 0, 0, 0, 0)
 	if cause != 0 {
 		return cause
 	}
@@ -267,7 +269,7 @@ func (s *Socket) wait(events int16, deadline int64) Cause {
 		}
 		s.poll.fd, s.poll.events = int32(s.fd), events
 		s.time = [2]int64{left / 1e9, left % 1e9}
-		n, cause := call(sysPpoll, uintptr(unsafe.Pointer(&s.poll)), 1, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0)
+		n, cause := s.call(sysPpoll, uintptr(unsafe.Pointer(&s.poll)), 1, uintptr(unsafe.Pointer(&s.time)), 0, 0, 0)
 		if cause != 0 && cause != Interrupted {
 			return cause
 		}
@@ -287,7 +289,7 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 		if cause := s.wait(pollIn, deadline); cause != 0 {
 			return 0, cause
 		}
-		n, cause := call(syscall.SYS_RECVFROM, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0)
+		n, cause := s.call(syscall.SYS_RECVFROM, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0)
 		if cause == Busy || cause == Interrupted {
 			continue
 		}
@@ -301,7 +303,7 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 // Write writes all of p, which must not lie on the stack.
 func (s *Socket) Write(p []byte, deadline int64) Cause {
 	for len(p) > 0 {
-		n, cause := call(syscall.SYS_SENDTO, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
+		n, cause := s.call(syscall.SYS_SENDTO, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
 		switch cause {
 		case 0:
 			p = p[n:]
@@ -323,7 +325,7 @@ func (s *Socket) Write(p []byte, deadline int64) Cause {
 func (s *Socket) Close() {
 	if s.open {
 		s.open = false
-		call(syscall.SYS_CLOSE, s.fd, 0, 0, 0, 0, 0)
+		s.call(syscall.SYS_CLOSE, s.fd, 0, 0, 0, 0, 0)
 	}
 }
 
@@ -337,11 +339,11 @@ func (s *Socket) IsOwn(a *Addr) bool {
 	if s.create(a, syscall.SOCK_DGRAM) != 0 {
 		return false
 	}
-	_, cause := call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
+	_, cause := s.call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
 	if cause == 0 {
 		clear(s.name[:])
 		s.nameLen = uint32(len(s.name))
-		_, cause = call(syscall.SYS_GETSOCKNAME, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(unsafe.Pointer(&s.nameLen)), 0, 0, 0)
+		_, cause = s.call(syscall.SYS_GETSOCKNAME, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(unsafe.Pointer(&s.nameLen)), 0, 0, 0)
 	}
 	s.Close()
 	if cause != 0 {
@@ -358,7 +360,7 @@ func (s *Socket) Datagram(a *Addr) Cause {
 	if cause := s.create(a, syscall.SOCK_DGRAM); cause != 0 {
 		return cause
 	}
-	_, cause := call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
+	_, cause := s.call(syscall.SYS_CONNECT, s.fd, uintptr(unsafe.Pointer(&s.name)), uintptr(s.nameLen), 0, 0, 0)
 	if cause != 0 {
 		s.Close()
 	}
@@ -369,15 +371,15 @@ func (s *Socket) Datagram(a *Addr) Cause {
 func (s *Socket) ReadDatagram(p []byte, deadline int64) (int, Cause) { return s.Read(p, deadline) }
 
 // Random fills p, which must not lie on the stack, with random bytes.
-func Random(p []byte) bool {
-	n, cause := call(sysGetrandom, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0, 0)
+func (s *Scratch) Random(p []byte) bool {
+	n, cause := s.call(sysGetrandom, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0, 0)
 	return cause == 0 && int(n) == len(p)
 }
 
 // Print writes p, which must not lie on the stack, to a standard stream.
-func Print(fd int, p []byte) {
+func (s *Scratch) Print(fd int, p []byte) {
 	for len(p) > 0 {
-		n, cause := call(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		n, cause := s.call(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if cause == Interrupted {
 			continue
 		}
@@ -391,7 +393,7 @@ func Print(fd int, p []byte) {
 // Exit ends the process.
 func Exit(code int) {
 	for {
-		call(syscall.SYS_EXIT_GROUP, uintptr(code), 0, 0, 0, 0, 0)
+		rawCall(syscall.SYS_EXIT_GROUP, uintptr(code), 0, 0, 0, 0, 0)
 	}
 }
 

@@ -84,7 +84,7 @@ func lookup(name string) *flagDef {
 	}
 	for i := range flags {
 		f := &flags[i]
-		if bare(f.name) == name {
+		if wire.Same(bare(f.name), name) {
 			return f
 		}
 	}
@@ -93,7 +93,7 @@ func lookup(name string) *flagDef {
 
 //go:noinline
 func bare(name string) string {
-	for hasPrefix(name, "-") {
+	for wire.HasPrefix(name, "-") {
 		name = name[1:]
 	}
 	return name
@@ -127,13 +127,13 @@ func applicable(c *check.Check) uint32 {
 // alone: Kubernetes sets PROBE_SERVICE_HOST and the like where a service is
 // called probe, and PROBE_PORT=tcp://... with it.
 func (o *Options) environment() bool {
-	if v, ok := o.getenv("PROBE_PORT"); ok && !hasPrefix(v, "tcp://") && !hasPrefix(v, "udp://") {
+	if v, ok := o.getenv("PROBE_PORT"); ok && !wire.HasPrefix(v, "tcp://") && !wire.HasPrefix(v, "udp://") {
 		o.setDefaultPort("PROBE_PORT", v)
 	} else if v, ok := o.getenv("PORT"); ok && v != "" {
 		o.setDefaultPort("PORT", v)
 	}
 	for _, e := range o.env {
-		if !hasPrefix(e, "PROBE_") {
+		if !wire.HasPrefix(e, "PROBE_") {
 			continue
 		}
 		for i := range flags {
@@ -399,7 +399,7 @@ func addHeader(c *check.Check, value string) string {
 	}
 	if equalFold(name, "host") {
 		rest := value[colon+1:]
-		for hasPrefix(rest, " ") {
+		for wire.HasPrefix(rest, " ") {
 			rest = rest[1:]
 		}
 		return visible(&c.HostName, rest)

@@ -146,7 +146,7 @@ func compatOf(name string) Compat {
 	switch {
 	case name == "lprobe":
 		return Lprobe
-	case hasPrefix(name, "grpc_health_probe"), hasPrefix(name, "grpc-health-probe"):
+	case wire.HasPrefix(name, "grpc_health_probe"), wire.HasPrefix(name, "grpc-health-probe"):
 		return GRPCHealthProbe
 	}
 	return Native
@@ -267,7 +267,7 @@ func (o *Options) target(arg string) bool {
 	if !ok {
 		return false
 	}
-	if o.badPort != "" && hasPrefix(text, "/") {
+	if o.badPort != "" && wire.HasPrefix(text, "/") {
 		return o.refuse(o.badPort, "is not a port from 1 to 65535")
 	}
 	c := &o.Checks[o.NChecks]
@@ -368,10 +368,10 @@ func (o *Options) put(s string) {
 // variable expands what stands behind a $ and returns its length.
 func (o *Options) variable(name, s string) (int, bool) {
 	switch {
-	case hasPrefix(s, "$"):
+	case wire.HasPrefix(s, "$"):
 		o.put("$")
 		return 1, true
-	case hasPrefix(s, "{"):
+	case wire.HasPrefix(s, "{"):
 		end := 1
 		for end < len(s) && s[end] != '}' {
 			end++
@@ -382,7 +382,7 @@ func (o *Options) variable(name, s string) (int, bool) {
 		id, rest := identifier(s[1:end])
 		value, found := o.getenv(id)
 		switch {
-		case id == "" || rest != "" && !hasPrefix(rest, ":-"):
+		case id == "" || rest != "" && !wire.HasPrefix(rest, ":-"):
 			return 0, o.refuse(name, "has a ${ that is neither ${NAME} nor ${NAME:-default}")
 		case rest != "" && value == "":
 			value = rest[2:]
@@ -423,11 +423,9 @@ func identifier(s string) (id, rest string) {
 //go:noinline
 func (o *Options) getenv(name string) (string, bool) {
 	for _, e := range o.env {
-		if len(e) > len(name) && e[len(name)] == '=' && e[:len(name)] == name {
+		if len(e) > len(name) && e[len(name)] == '=' && wire.HasPrefix(e, name) {
 			return e[len(name)+1:], true
 		}
 	}
 	return "", false
 }
-
-func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }

@@ -1,5 +1,7 @@
 package option
 
+import "github.com/hardstand/hardstand/probe/internal/wire"
+
 // peerOptions are the flags of lprobe and grpc_health_probe as given.
 type peerOptions struct {
 	grpc, ipv6, tls                     bool
@@ -127,10 +129,10 @@ func (o *Options) setPeer(name, value string) string {
 
 // peerAddr refuses an address with a path, which would become a service name.
 func peerAddr(addr string) string {
-	if hasPrefix(addr, "unix:") {
+	if wire.HasPrefix(addr, "unix:") {
 		return ""
 	}
-	if hasPrefix(addr, "dns:///") {
+	if wire.HasPrefix(addr, "dns:///") {
 		addr = addr[len("dns:///"):]
 	}
 	for i := range len(addr) {
@@ -245,15 +247,15 @@ func (o *Options) peerTarget() (target, name string, ok bool) {
 		name = "-addr"
 		addr := p.addr
 		switch {
-		case hasPrefix(addr, "unix:"):
+		case wire.HasPrefix(addr, "unix:"):
 			o.put("+unix://")
 			addr = addr[len("unix:"):]
-			if hasPrefix(addr, "//") {
+			if wire.HasPrefix(addr, "//") {
 				addr = addr[2:]
 			}
 			o.put(addr)
 			o.put(":")
-		case hasPrefix(addr, "dns:///"):
+		case wire.HasPrefix(addr, "dns:///"):
 			o.put("://")
 			o.put(addr[len("dns:///"):])
 		default:
@@ -268,7 +270,7 @@ func (o *Options) peerTarget() (target, name string, ok bool) {
 		}
 		o.put(p.port)
 		if !p.grpc {
-			if !hasPrefix(p.endpoint, "/") {
+			if !wire.HasPrefix(p.endpoint, "/") {
 				o.put("/")
 			}
 			o.put(p.endpoint)

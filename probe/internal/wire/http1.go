@@ -190,8 +190,7 @@ func (r *Response) readLine(p []byte) int {
 // statusPrefix reports whether b may still become a status line.
 func statusPrefix(b []byte) bool {
 	const want = "HTTP/"
-	n := min(len(b), len(want))
-	return string(b[:n]) == want[:n]
+	return HasPrefix(want, view(b[:min(len(b), len(want))]))
 }
 
 // notHTTP says what else b, the beginning of the answer, may be.

@@ -191,6 +191,25 @@ func Contains(hay []byte, needle string) bool {
 	return false
 }
 
+// HasPrefix reports whether s begins with p. It compares by hand because the
+// runtime's comparison is on a page that is otherwise not needed.
+//
+//go:noinline
+func HasPrefix(s, p string) bool {
+	if len(s) < len(p) {
+		return false
+	}
+	for i := range len(p) {
+		if s[i] != p[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Same reports whether a and b are equal, as HasPrefix does.
+func Same(a, b string) bool { return len(a) == len(b) && HasPrefix(a, b) }
+
 // EqualFold reports whether b equals the lower-case ASCII string s, letters
 // compared without case.
 //
