@@ -61,6 +61,7 @@ type Image struct {
 	Packages []*spec.Package
 	Tree     *rootfs.Tree
 	SPDX     []byte
+	CycloneDX []byte
 	// Provenance is the SLSA predicate.
 	Provenance []byte
 	Register   *Register           // nil without decoys and tokens
@@ -313,7 +314,10 @@ func (img *Image) finish(d *spec.Definition, o Options, groups []group, debs []*
 	for i, p := range img.Packages {
 		in.Suppliers[p.Name], in.Dropped[p.Name] = debs[i].Maintainer, debs[i].Dropped
 	}
-	img.SPDX, err = sbom.SPDX(in)
+	if img.SPDX, err = sbom.SPDX(in); err != nil {
+		return err
+	}
+	img.CycloneDX, err = sbom.CycloneDX(in)
 	return err
 }
 

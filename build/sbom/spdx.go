@@ -1,9 +1,9 @@
-// Package sbom describes an image's contents: SPDX 2.3 in JSON, made from the
-// lock and the build, without reading the image again. The same input gives
-// the same bytes.
+// Package sbom describes an image's contents, in SPDX 2.3 and CycloneDX 1.6,
+// made from the lock and the build, without reading the image again. The same
+// input gives the same bytes.
 //
-// Format: https://spdx.github.io/spdx-spec/v2.3/ and the package URL
-// specification for type "deb".
+// Formats: https://spdx.github.io/spdx-spec/v2.3/, ECMA-424, and the package
+// URL specification for type "deb".
 package sbom
 
 import (

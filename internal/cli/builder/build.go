@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ the newest file in the image.`,
 	}
 	o.flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
-	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for an SPDX document a platform")
+	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for the SBOMs, SPDX and CycloneDX, of each platform")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -99,8 +100,9 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, name string, tar
 
 func writeSBOMs(dir, name string, r *build.Result) error {
 	for _, img := range r.Images {
-		file := filepath.Join(dir, fmt.Sprintf("%s-%s.spdx.json", name, strings.ReplaceAll(img.Platform.String(), "/", "-")))
-		if err := writeFile(file, img.SPDX, 0o644); err != nil {
+		file := filepath.Join(dir, fmt.Sprintf("%s-%s", name, strings.ReplaceAll(img.Platform.String(), "/", "-")))
+		err := errors.Join(writeFile(file+".spdx.json", img.SPDX, 0o644), writeFile(file+".cdx.json", img.CycloneDX, 0o644))
+		if err != nil {
 			return fmt.Errorf("write SBOM: %w", err)
 		}
 	}

@@ -180,6 +180,7 @@ func attest(d *spec.Definition, version string, r *build.Result) (prepared, erro
 	for _, img := range r.Images {
 		p.attestations = append(p.attestations,
 			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateSPDX, Predicate: img.SPDX},
+			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateCycloneDX, Predicate: img.CycloneDX},
 			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateProvenance, Predicate: img.Provenance})
 		in.Platforms = append(in.Platforms, sbom.PlatformDigest{Platform: img.Platform, Digest: img.Digest.String(), Packages: img.Packages})
 		if img.Created.After(p.created) {

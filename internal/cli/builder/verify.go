@@ -20,7 +20,7 @@ type verifyOptions struct {
 }
 
 // predicateNames are short names for --require.
-var predicateNames = map[string]string{"spdx": sign.PredicateSPDX, "provenance": sign.PredicateProvenance}
+var predicateNames = map[string]string{"spdx": sign.PredicateSPDX, "cyclonedx": sign.PredicateCycloneDX, "provenance": sign.PredicateProvenance}
 
 func verifyCommand(f *cli.Frame) *cobra.Command {
 	var o verifyOptions
@@ -36,7 +36,7 @@ refusal is explained, and the exit code is then 3.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(cmd.Context(), f, o, args[0]) },
 	}
 	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
-	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, provenance, or a predicate type URI")
+	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, cyclonedx, provenance, or a predicate type URI")
 	cmd.Flags().BoolVar(&o.layers, "layers", false, "read every layer and compare its digest")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd

@@ -50,7 +50,7 @@ an image for several.`,
 	cmd.Flags().StringVar(&o.name, "name", "", "`name` of the image and the program in it (default: that of the first file)")
 	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "argument for the program; may be repeated")
 	cmd.Flags().StringArrayVar(&o.env, "env", nil, "environment `NAME=VALUE`; may be repeated")
-	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for an SPDX document a platform")
+	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for the SBOMs, SPDX and CycloneDX, of each platform")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
