@@ -54,13 +54,13 @@ type Result struct {
 
 // Image is one platform's image and what is known about it.
 type Image struct {
-	Platform spec.Platform
-	Image    v1.Image
-	Digest   v1.Hash
-	Size     int64 // compressed layers, bytes
-	Packages []*spec.Package
-	Tree     *rootfs.Tree
-	SPDX     []byte
+	Platform  spec.Platform
+	Image     v1.Image
+	Digest    v1.Hash
+	Size      int64 // compressed layers, bytes
+	Packages  []*spec.Package
+	Tree      *rootfs.Tree
+	SPDX      []byte
 	CycloneDX []byte
 	// Provenance is the SLSA predicate.
 	Provenance []byte
@@ -82,33 +82,31 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	if !l.Matches(d) {
 		return nil, fmt.Errorf("build %s: %w", d.Name, ErrStaleLock)
 	}
+	if err := l.Check(d); err != nil {
+		return nil, fmt.Errorf("build %s: %w", d.Name, err)
+	}
 	if o.Format == "" {
 		o.Format = oci.OCI
 	}
-	if len(o.Platforms) == 0 {
-		o.Platforms = d.Platforms
+	var err error
+	if o.Platforms, err = choosePlatforms(d, o.Platforms); err != nil {
+		return nil, err
 	}
 	r := &Result{Images: make([]*Image, len(o.Platforms))}
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(maxPlatforms)
+	errs := make([]error, len(o.Platforms))
 	for i, p := range o.Platforms {
-		if !slices.Contains(d.Platforms, p) {
-			return nil, fmt.Errorf("build %s: the definition has no platform %s", d.Name, p)
-		}
 		g.Go(func() error {
-			img, err := assembleImage(gctx, d, l, o, p)
-			if errors.Is(err, errCacheLost) {
-				img, err = assembleImage(gctx, d, l, o, p)
-			}
-			if err != nil {
-				return fmt.Errorf("build %s for %s: %w", d.Name, p, err)
-			}
-			r.Images[i] = img
+			r.Images[i], errs[i] = assembleWhole(ctx, d, l, o, p)
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	_ = g.Wait() // the errors are in errs, in the order of the platforms
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("build %s for %s: %w", d.Name, o.Platforms[i], err)
+		}
 	}
 	entries := make([]oci.PlatformImage, len(r.Images))
 	created := time.Time{}
@@ -118,7 +116,6 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 			created = img.Created
 		}
 	}
-	var err error
 	if r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, created)); err != nil {
 		return nil, err
 	}
@@ -145,6 +142,37 @@ func (r *Result) prove(d *spec.Definition, l *spec.Lock, o Options) error {
 	return err
 }
 
+// choosePlatforms gives the chosen platforms once each, in the definition's
+// order, so that the index does not depend on how they were asked for.
+func choosePlatforms(d *spec.Definition, chosen []spec.Platform) ([]spec.Platform, error) {
+	if len(chosen) == 0 {
+		return d.Platforms, nil
+	}
+	for _, p := range chosen {
+		if !slices.Contains(d.Platforms, p) {
+			return nil, fmt.Errorf("build %s: the definition has no platform %s", d.Name, p)
+		}
+	}
+	var list []spec.Platform
+	for _, p := range d.Platforms {
+		if slices.Contains(chosen, p) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+// assembleWhole assembles again for as long as the cache turns out to have
+// lost something: each attempt finds at least one damaged blob.
+func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
+	for attempt := 0; ; attempt++ {
+		img, err := assembleImage(ctx, d, l, o, p)
+		if !errors.Is(err, errCacheLost) || attempt > 4*len(l.Platforms[p.String()])+20 {
+			return img, err
+		}
+	}
+}
+
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
 	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(), Unhandled: map[string][]string{}}
 	debs, err := debSegments(ctx, d, o, img.Packages)
@@ -154,6 +182,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	var newest int64
 	var errs []error
 	for i, s := range debs {
+		errs = append(errs, noSetID(s.Segment))
 		newest = max(newest, s.Newest)
 		errs = append(errs, img.Tree.Add(s.Segment))
 		if len(s.Scripts) > 0 {
@@ -170,7 +199,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	groups := groupDebs(img.Packages, debs)
 	// The aliases of merged /usr come with the configuration, and the loader
 	// needs them: so the check follows.
-	config, components, err := configGroup(d, o, img, newest)
+	config, components, err := configGroup(ctx, d, o, img, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -179,29 +208,50 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		return nil, err
 	}
 	if d.Canary != nil {
-		g, component, err := canaryGroup(d, o, img, newest)
+		g, component, err := canaryGroup(ctx, d, o, img, newest)
 		if err != nil {
 			return nil, err
 		}
 		groups, components = append(groups, g), append(components, component)
 	}
-	return img, img.finish(d, o, groups, debs, components)
+	return img, img.finish(ctx, d, o, groups, debs, components)
+}
+
+// noSetID refuses what would let a process gain rights in the container.
+func noSetID(s *rootfs.Segment) error {
+	var errs []error
+	for _, e := range s.Entries {
+		if e.Type == rootfs.File && e.Mode&0o6000 != 0 {
+			errs = append(errs, fmt.Errorf("package %s: /%s is set-id (mode %04o): drop it or do without the package", s.Owner, e.Path, e.Mode))
+		}
+		if e.Type == rootfs.File && e.Mode&0o002 != 0 {
+			errs = append(errs, fmt.Errorf("package %s: /%s is writable by everyone (mode %04o): drop it or do without the package", s.Owner, e.Path, e.Mode))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // debSegments transforms the packages, a few at a time, in the lock's order.
 func debSegments(ctx context.Context, d *spec.Definition, o Options, packages []*spec.Package) ([]*segment, error) {
 	drop := slices.Sorted(slices.Values(d.Drop))
-	segments := make([]*segment, len(packages))
-	g, ctx := errgroup.WithContext(ctx)
+	segments, errs := make([]*segment, len(packages)), make([]error, len(packages))
+	// Platforms share the work on a package, so one package's failure must not
+	// cancel the others: the group has no context of its own.
+	var g errgroup.Group
 	g.SetLimit(max(4, 2*runtime.GOMAXPROCS(0)))
 	for _, p := range bySize(packages) {
 		g.Go(func() error {
-			s, err := debSegment(ctx, o.Cache, o.Archive, p.Package, drop)
-			segments[p.at] = s
-			return err
+			segments[p.at], errs[p.at] = debSegment(ctx, o.Cache, o.Archive, p.Package, drop)
+			return nil
 		})
 	}
-	return segments, g.Wait()
+	_ = g.Wait() // the errors are in errs, in the lock's order
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return segments, nil
 }
 
 type placed struct {
@@ -241,21 +291,22 @@ func groupDebs(packages []*spec.Package, segments []*segment) []group {
 }
 
 // configGroup makes the layer of generated files, the probe and added files.
-func configGroup(d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
+func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
 	files := append(accounts(), img.Tree.MissingAliases()...)
-	if _, _, ok := img.Tree.Lookup("usr/lib/os-release"); !ok {
+	_, _, has := img.Tree.Lookup("usr/lib/os-release")
+	if _, _, linked := img.Tree.Lookup("etc/os-release"); !has && !linked {
 		files = append(files, osRelease(d.Debian.Suite)...)
 	}
 	for i := range files {
 		files[i].ModTime = newest
 	}
 	g := group{note: "accounts and configuration"}
-	if err := img.addFiles(o, &g, "hardstand", files); err != nil {
+	if err := img.addFiles(ctx, o, &g, "hardstand", files); err != nil {
 		return group{}, nil, err
 	}
 	var components []sbom.Component
 	if d.Probe != nil {
-		s, c, err := probeSegment(d.Probe, o, img.Platform, newest)
+		s, c, err := probeSegment(ctx, d.Probe, o, img.Platform, newest)
 		if err != nil {
 			return group{}, nil, err
 		}
@@ -271,15 +322,15 @@ func configGroup(d *spec.Definition, o Options, img *Image, newest int64) (group
 				extra[i].ModTime = newest
 			}
 		}
-		if err := img.addFiles(o, &g, "application", extra); err != nil {
+		if err := img.addFiles(ctx, o, &g, "application", extra); err != nil {
 			return group{}, nil, err
 		}
 	}
 	return g, components, nil
 }
 
-func (img *Image) addFiles(o Options, g *group, owner string, files []rootfs.Content) error {
-	s, err := contentSegment(o.Cache, owner, files)
+func (img *Image) addFiles(ctx context.Context, o Options, g *group, owner string, files []rootfs.Content) error {
+	s, err := contentSegment(ctx, o.Cache, owner, files)
 	if err != nil {
 		return err
 	}
@@ -288,11 +339,11 @@ func (img *Image) addFiles(o Options, g *group, owner string, files []rootfs.Con
 }
 
 // finish strings the layers together and makes the image and its SBOM.
-func (img *Image) finish(d *spec.Definition, o Options, groups []group, debs []*segment, components []sbom.Component) error {
+func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, groups []group, debs []*segment, components []sbom.Component) error {
 	layers := make([]oci.Layer, len(groups))
 	for i, g := range groups {
 		var err error
-		if layers[i], err = layerOf(o.Cache, img.Tree, g); err != nil {
+		if layers[i], err = layerOf(ctx, o.Cache, img.Tree, g); err != nil {
 			return err
 		}
 		img.Size += layers[i].Size

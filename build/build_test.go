@@ -419,7 +419,7 @@ func TestAPackageThatIsNotWhatTheLockSaysIsRefused(t *testing.T) {
 		p.Version += "+forged"
 	}
 	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
-	if err == nil || !strings.Contains(err.Error(), "not version") {
+	if err == nil || !strings.Contains(err.Error(), "the lock says") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ type Register struct {
 // canaryGroup makes the layer of decoys and tokens. It is the top one and the
 // only one that depends on the canary's master secret, which is part of the
 // key that it is cached under.
-func canaryGroup(d *spec.Definition, o Options, img *Image, newest int64) (group, sbom.Component, error) {
+func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, sbom.Component, error) {
 	if o.Canary.IsZero() {
 		return group{}, sbom.Component{}, errors.New("the canary master secret is missing; hardstand canary keygen makes one")
 	}
@@ -38,7 +39,7 @@ func canaryGroup(d *spec.Definition, o Options, img *Image, newest int64) (group
 	id := buildID(d, img, prog)
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
 	key := cache.Key("canary", transformVersion, Encoder, secret, img.shape(), fmt.Sprint(newest))
-	s, err := cachedSegment(o.Cache, key, func(w io.Writer) (*segment, error) {
+	s, err := cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
 		files, reg, err := plant(d, o, img, id, newest)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ import (
 
 // probeSegment adds the probe. Its bytes are unpacked only when the segment is
 // not in the cache.
-func probeSegment(p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, sbom.Component, error) {
+func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, sbom.Component, error) {
 	name := payload.Probe
 	if !p.TLS {
 		name = payload.ProbePlain
@@ -27,7 +28,7 @@ func probeSegment(p *spec.Probe, o Options, platform spec.Platform, newest int64
 	}
 	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
 	key := cache.Key("probe", transformVersion, Encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
-	s, err := cachedSegment(o.Cache, key, func(w io.Writer) (*segment, error) {
+	s, err := cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
 		data, err := payload.Read(name, platform)
 		if err != nil {
 			return nil, err

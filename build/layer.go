@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,7 @@ type layerRecord struct {
 }
 
 // layerOf returns the layer of a group, from the cache when it is there.
-func layerOf(c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
+func layerOf(ctx context.Context, c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
 	var list []*rootfs.Segment
 	parts := []string{"layer", transformVersion, Encoder}
 	for _, s := range g.segments {
@@ -44,7 +45,7 @@ func layerOf(c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
 			return rec.layer(file, g.note), nil
 		}
 	}
-	rec, err = writeLayer(c, dirs, g.segments)
+	rec, err = writeLayer(ctx, c, dirs, g.segments)
 	if err != nil {
 		return oci.Layer{}, fmt.Errorf("write layer of %s: %w", g.note, err)
 	}
@@ -56,6 +57,9 @@ func layerOf(c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
 		return oci.Layer{}, err
 	}
 	file, err := c.File(rec.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return oci.Layer{}, fmt.Errorf("%w: %v", errCacheLost, err)
+	}
 	return rec.layer(file, g.note), err
 }
 
@@ -74,7 +78,7 @@ var errCacheLost = errors.New("the cache lost a segment")
 // trailer. The segments' gzip members are copied as they are, so nothing is
 // compressed twice. A gzip stream of several members is one file to every
 // reader (RFC 1952, section 2.2).
-func writeLayer(c *cache.Cache, dirs []rootfs.Entry, segments []*segment) (layerRecord, error) {
+func writeLayer(ctx context.Context, c *cache.Cache, dirs []rootfs.Entry, segments []*segment) (layerRecord, error) {
 	w, err := c.Create()
 	if err != nil {
 		return layerRecord{}, err
@@ -85,6 +89,9 @@ func writeLayer(c *cache.Cache, dirs []rootfs.Entry, segments []*segment) (layer
 		return layerRecord{}, err
 	}
 	for _, s := range segments {
+		if err := ctx.Err(); err != nil {
+			return layerRecord{}, err
+		}
 		if err := copyBlob(c, w, s.Gzip); err != nil {
 			return layerRecord{}, err
 		}
@@ -115,7 +122,7 @@ func member(w io.Writer, diff hash.Hash, write func(io.Writer) error) error {
 func copyBlob(c *cache.Cache, w io.Writer, d cache.Digest) error {
 	file, err := c.File(d)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", errCacheLost, err)
+		return fmt.Errorf("%w: %v", errCacheLost, err) // not fs.ErrNotExist: nothing is gone from a mirror
 	}
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "2"
+const transformVersion = "3"
 
 // Encoder names the compressor whose bytes end up in layers. Another version
 // may compress differently, so it is part of every key and of the provenance.
@@ -44,8 +44,10 @@ type segment struct {
 	Gzip       cache.Digest `json:"gzip"` // the same as one gzip member
 	GzipSize   int64        `json:"gzip-size"`
 	Maintainer string       `json:"maintainer,omitempty"`
-	Scripts    []string     `json:"scripts,omitempty"` // maintainer scripts that were not run
-	Register   *Register    `json:"register,omitempty"`
+	// What the package says it is, compared with the lock on every use.
+	Name, Version, Architecture, Source, SourceVersion string
+	Scripts                                            []string  `json:"scripts,omitempty"` // maintainer scripts that were not run
+	Register                                           *Register `json:"register,omitempty"`
 	// ELF holds the programs and libraries, by path.
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
 }
@@ -53,11 +55,12 @@ type segment struct {
 // segmentWriter writes tar blocks into the cache twice: as they are and as a
 // gzip member.
 type segmentWriter struct {
+	ctx           context.Context
 	plain, packed *cache.Writer
 	zip           *gzip.Writer
 }
 
-func newSegmentWriter(c *cache.Cache) (*segmentWriter, error) {
+func newSegmentWriter(ctx context.Context, c *cache.Cache) (*segmentWriter, error) {
 	plain, err := c.Create()
 	if err != nil {
 		return nil, err
@@ -71,10 +74,13 @@ func newSegmentWriter(c *cache.Cache) (*segmentWriter, error) {
 	if err != nil {
 		panic(err) // the level is a constant
 	}
-	return &segmentWriter{plain, packed, zip}, nil
+	return &segmentWriter{ctx, plain, packed, zip}, nil
 }
 
 func (w *segmentWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	if n, err := w.plain.Write(p); err != nil {
 		return n, err
 	}
@@ -99,22 +105,22 @@ func (w *segmentWriter) commit(s *segment) error {
 var inFlight singleflight.Group
 
 // cachedSegment returns the segment stored under key, or makes and stores it.
-func cachedSegment(c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
-	s, err, _ := inFlight.Do(c.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(c, key, write) })
+func cachedSegment(ctx context.Context, c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+	s, err, _ := inFlight.Do(c.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(ctx, c, key, write) })
 	if err != nil {
 		return nil, err
 	}
 	return s.(*segment), nil
 }
 
-func makeSegment(c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+func makeSegment(ctx context.Context, c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
 	if data, err := c.Record(key); err == nil {
 		var s segment
 		if json.Unmarshal(data, &s) == nil && s.Segment != nil && c.Stat(s.Tar, s.TarSize) && c.Stat(s.Gzip, s.GzipSize) {
 			return &s, nil
 		}
 	}
-	w, err := newSegmentWriter(c)
+	w, err := newSegmentWriter(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -140,12 +146,15 @@ func debSegment(ctx context.Context, c *cache.Cache, a *apt.Archive, p *spec.Pac
 		return nil, err
 	}
 	key := cache.Key(append([]string{"segment", transformVersion, Encoder, p.Name, p.SHA256}, drop...)...)
-	return cachedSegment(c, key, func(w io.Writer) (*segment, error) {
+	s, err := cachedSegment(ctx, c, key, func(w io.Writer) (*segment, error) {
 		file, err := a.Fetch(ctx, apt.Deb{Name: p.Name, Archive: p.Archive, Path: p.Path, SHA256: digest, Size: p.Size})
 		if err != nil {
 			return nil, err
 		}
 		f, err := os.Open(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read package %s: %w", p.Name, errCacheLost) // pruned by another process
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
 		}
@@ -157,6 +166,20 @@ func debSegment(ctx context.Context, c *cache.Cache, a *apt.Archive, p *spec.Pac
 		defer r.Close()
 		return transform(w, r, p, drop)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.is(p)
+}
+
+// is compares what a package says it is with what the lock says.
+func (s *segment) is(p *spec.Package) error {
+	have := [...]string{s.Name, s.Version, s.Architecture, s.Source, s.SourceVersion}
+	want := [...]string{p.Name, p.Version, p.Architecture, p.Source, p.SourceVersion}
+	if have != want {
+		return fmt.Errorf("package %s: the file is %s, the lock says %s", p.Name, strings.Join(have[:], " "), strings.Join(want[:], " "))
+	}
+	return nil
 }
 
 // transform writes a package's segment: its files under the definition's drop
@@ -164,9 +187,6 @@ func debSegment(ctx context.Context, c *cache.Cache, a *apt.Archive, p *spec.Pac
 // var/lib/dpkg/status.d, by which scanners find it.
 func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*segment, error) {
 	control := r.Control()
-	if name, version := control.Stanza.Get("Package"), control.Stanza.Get("Version"); name != p.Name || version != p.Version {
-		return nil, fmt.Errorf("package %s: the file holds %s %s, not version %s", p.Name, name, version, p.Version)
-	}
 	e := effectOf(p.Name)
 	dropped := map[string]bool{}
 	programs := &inspector{}
@@ -179,7 +199,16 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 			}
 			return false
 		},
-		Take: e.take,
+		Take: func(entry rootfs.Entry, body io.Reader) (bool, error) {
+			if e.take == nil {
+				return false, nil
+			}
+			taken, err := e.take(entry, body)
+			if taken {
+				dropped[entry.Path] = true
+			}
+			return taken, err
+		},
 		Add: func() ([]rootfs.Content, error) {
 			more, err := e.finish()
 			return append(more, status(control, dropped)...), err
@@ -193,7 +222,12 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 	if err != nil {
 		return nil, fmt.Errorf("package %s: %w", p.Name, err)
 	}
-	return &segment{Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts)}, nil
+	source, sourceVersion := control.Stanza.Source()
+	return &segment{
+		Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts),
+		Name: control.Stanza.Get("Package"), Version: control.Stanza.Get("Version"), Architecture: control.Stanza.Get("Architecture"),
+		Source: source, SourceVersion: sourceVersion,
+	}, nil
 }
 
 // status gives the package's files in var/lib/dpkg/status.d, the form that
@@ -235,7 +269,7 @@ func (s debSource) Next() (rootfs.Entry, error) {
 }
 
 // contentSegment makes a segment of files in memory.
-func contentSegment(c *cache.Cache, owner string, list []rootfs.Content) (*segment, error) {
+func contentSegment(ctx context.Context, c *cache.Cache, owner string, list []rootfs.Content) (*segment, error) {
 	h := sha256.New()
 	for _, f := range list {
 		meta, err := json.Marshal(f.Entry)
@@ -246,7 +280,7 @@ func contentSegment(c *cache.Cache, owner string, list []rootfs.Content) (*segme
 		h.Write(f.Data)
 	}
 	key := cache.Key("content", transformVersion, Encoder, owner, string(cache.HashOf(h)))
-	return cachedSegment(c, key, func(w io.Writer) (*segment, error) {
+	return cachedSegment(ctx, c, key, func(w io.Writer) (*segment, error) {
 		programs := &inspector{}
 		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{Inspect: programs.file})
 		if err != nil {

@@ -349,6 +349,9 @@ func cleanPath(name string) (string, error) {
 		if part == ".." {
 			return "", errors.New(`".." in path`)
 		}
+		if strings.HasPrefix(part, ".wh.") {
+			return "", errors.New("a name that deletes files of lower layers")
+		}
 	}
 	return path.Clean(name), nil
 }

@@ -85,6 +85,7 @@ func TestRefusesHostileEntries(t *testing.T) {
 		"parent":               {[]tar.Header{file("./usr/../../etc/passwd")}, `".." in path`},
 		"parent at the end":    {[]tar.Header{{Name: "./usr/..", Typeflag: tar.TypeDir}}, `".." in path`},
 		"twice":                {[]tar.Header{file("./etc/a"), file("etc//a")}, "path appears twice"},
+		"whiteout":             {[]tar.Header{file("./usr/bin/.wh.sh")}, "deletes files of lower layers"},
 		"newline":              {[]tar.Header{file("./etc/a\nb")}, "control character"},
 		"through a symlink":    {[]tar.Header{{Name: "./x", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, file("./x/passwd")}, "not a directory"},
 		"through a file":       {[]tar.Header{file("./x"), file("./x/y")}, "not a directory"},

@@ -205,6 +205,9 @@ func (s *segmentWriter) copy(e Entry, src io.Reader, rules Rules) error {
 
 func (s *segmentWriter) write(e Entry, body io.Reader) error {
 	s.segment.Newest = max(s.segment.Newest, e.ModTime)
+	if strings.Contains("/"+e.Path, "/.wh.") {
+		return errors.New("a name that begins with .wh. deletes files of lower layers")
+	}
 	if e.Type == Dir {
 		s.segment.Entries = append(s.segment.Entries, e)
 		return nil

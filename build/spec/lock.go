@@ -84,6 +84,37 @@ func DigestOf(data []byte) string {
 // Matches reports whether the lock was made for this definition.
 func (l *Lock) Matches(d *Definition) bool { return l.Definition == DigestOf(d.LockInput()) }
 
+// Check reports how the lock falls short of the definition that it says it was
+// made for: a lock is a file that people and merges edit.
+func (l *Lock) Check(d *Definition) error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("the lock of "+l.Name+" "+format, args...))
+	}
+	if len(l.Platforms) != len(d.Platforms) {
+		fail("has %d platforms, the definition %d", len(l.Platforms), len(d.Platforms))
+	}
+	suites := d.Debian.Suites()
+	for _, platform := range d.Platforms {
+		locked := map[string]bool{}
+		for _, pkg := range l.Platforms[platform.String()] {
+			locked[pkg.Name] = true
+			if slices.Contains(d.Deny, pkg.Name) {
+				fail("holds %s for %s, which the definition denies", pkg.Name, platform)
+			}
+			if !slices.Contains(suites, pkg.Suite) || pkg.Archive != "debian" && pkg.Archive != "debian-security" {
+				fail("takes %s from %s of %s, which is no source of the definition", pkg.Name, pkg.Suite, pkg.Archive)
+			}
+		}
+		for _, want := range d.Packages {
+			if name, _, _ := strings.Cut(want, " "); !locked[name] {
+				fail("lacks %s for %s", name, platform)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Floors returns the date of each suite that the lock has seen.
 func (l *Lock) Floors() map[string]time.Time {
 	m := map[string]time.Time{}

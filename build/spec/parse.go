@@ -241,6 +241,10 @@ func (p *parser) platforms(n *yaml.Node, d *Definition) {
 			p.fail(n.Content[i], "platforms: %v", err)
 			continue
 		}
+		if slices.Contains(d.Platforms, v) {
+			p.fail(n.Content[i], "platforms: %s is listed already", v)
+			continue
+		}
 		d.Platforms = append(d.Platforms, v)
 	}
 }

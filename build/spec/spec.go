@@ -165,7 +165,7 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	}
 	if d.Name == "" {
 		fail(nil, `"name" is missing`)
-	} else if !validImageName(d.Name) {
+	} else if !ValidImageName(d.Name) {
 		fail([]string{"name"}, "bad image name %q: use lower-case letters, digits and single '-', '_' or '.' between them", d.Name)
 	}
 	if len(d.Packages) == 0 {
@@ -196,8 +196,18 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	if d.WorkDir != "" && !cleanAbs(d.WorkDir) {
 		fail([]string{"workdir"}, "%q is not a clean absolute path", d.WorkDir)
 	}
+	for name, argv := range map[string][]string{"entrypoint": d.Entrypoint, "cmd": d.Cmd} {
+		if len(argv) > 0 && argv[0] == "" {
+			fail([]string{name}, "the first word is empty")
+		}
+	}
+	for key := range d.Annotations {
+		if key == "" {
+			fail([]string{"annotations"}, "an annotation has no name")
+		}
+	}
 	for key := range d.Environment {
-		if key == "" || strings.ContainsAny(key, "=\x00 ") {
+		if key == "" || strings.ContainsAny(key, "=\x00 \n\t") {
 			fail([]string{"environment"}, "bad variable name %q", key)
 		}
 	}
@@ -265,7 +275,9 @@ func cleanAbs(p string) bool {
 	return strings.HasPrefix(p, "/") && path.Clean(p) == p && p != "/" && !strings.ContainsAny(p, "\x00\n")
 }
 
-func validImageName(s string) bool {
+// ValidImageName reports whether s can name an image in every registry: the
+// form of a repository's path component.
+func ValidImageName(s string) bool {
 	if s == "" || len(s) > 100 {
 		return false
 	}

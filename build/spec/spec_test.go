@@ -93,6 +93,8 @@ func TestErrorsSayWhere(t *testing.T) {
 		"bad snapshot":         {head + "debian: {snapshot: yesterday}", "x.yaml:3:20: snapshot: want a timestamp"},
 		"unknown user":         {head + "accounts: {run-as: me}", `x.yaml:3:20: unknown user "me"`},
 		"unknown platform":     {head + "platforms: [linux/mips]", `x.yaml:3:13: platforms: unknown platform "linux/mips"`},
+		"platform twice":       {head + "platforms: [amd64, linux/amd64]", `x.yaml:3:20: platforms: linux/amd64 is listed already`},
+		"empty entry point":    {head + "entrypoint: [\"\"]", "x.yaml:3:13: the first word is empty"},
 		"relative probe":       {head + "probe: {path: bin/probe}", `x.yaml:3:15: "bin/probe" is not a clean absolute path`},
 		"decoy over the probe": {head + "probe: {path: /bin/ls}\ncanary: {decoys: [ls]}", `decoy "ls" would stand where the probe is`},
 		"unknown policy":       {head + "canary: {on-trip: explode}", `x.yaml:3:19: unknown policy "explode"`},
