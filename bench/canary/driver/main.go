@@ -2,7 +2,9 @@
 
 // Command driver measures decoys from inside a container, where it is PID 1.
 // Its standard error becomes a pipe that it reads itself, so it sees an alarm
-// as the container's log would. Usage: driver N PROGRAM alarm|exit
+// as the container's log would. Before each execution it times /foreign, a decoy
+// that raises no alarm: the cost of fork, exec and exit alone, under the same
+// load. Usage: driver N PROGRAM alarm|exit
 package main
 
 import (
@@ -24,6 +26,7 @@ type Sample struct {
 	Nonce string `json:"nonce"`
 	Alarm int64  `json:"alarm"`
 	Exit  int64  `json:"exit"`
+	Floor int64  `json:"floor"` // fork to exit of /foreign, right before
 }
 
 func main() {
@@ -58,10 +61,15 @@ func run(args []string) error {
 	}
 	out := json.NewEncoder(os.Stdout)
 	for range n {
+		floor, err := sample("/foreign", false, pipe[0], uintptr(null))
+		if err != nil {
+			return err
+		}
 		s, err := sample(args[1], args[2] == "alarm", pipe[0], uintptr(null))
 		if err != nil {
 			return err
 		}
+		s.Floor = floor.Exit
 		if err := out.Encode(s); err != nil {
 			return err
 		}
