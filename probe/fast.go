@@ -15,6 +15,9 @@ import (
 // Go runtime with everything as the kernel left it.
 func entry()
 
+// What only the linker and assembly refer to.
+var _, _, _, _ = entry, fast, &memory.entry.goroutine, &memory.entry.local
+
 // entryMemory is what entry needs because there is no runtime to provide it.
 type entryMemory struct {
 	// goroutine stands in for the current goroutine. Compiled code compares

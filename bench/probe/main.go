@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // options of a run.
@@ -55,6 +56,9 @@ func run(o options) error {
 	if devNull, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return err
 	}
+	// Wall time on a busy machine is mostly waiting for a CPU, which is not
+	// what is compared. Without the right to it this does nothing.
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, -15)
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}

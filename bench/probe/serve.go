@@ -54,7 +54,7 @@ func serve(caFile string) error {
 		}
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		ports = append(ports, port)
-		go start(l)
+		go func() { _ = start(l) }() // it ends with the process
 	}
 	fmt.Println(strings.Join(ports, " "))
 	_, err = os.Stdin.Read(make([]byte, 1))

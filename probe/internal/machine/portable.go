@@ -105,7 +105,9 @@ func (a *Addr) ip() netip.Addr {
 // Read reads what has come into p. It returns 0 bytes and no cause at the end
 // of the stream.
 func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
-	s.conn.SetReadDeadline(s.at(deadline))
+	if err := s.conn.SetReadDeadline(s.at(deadline)); err != nil {
+		return 0, causeOf(err)
+	}
 	n, err := s.conn.Read(p)
 	if n > 0 || errors.Is(err, io.EOF) {
 		return n, 0
@@ -115,7 +117,9 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 
 // Write writes all of p.
 func (s *Socket) Write(p []byte, deadline int64) Cause {
-	s.conn.SetWriteDeadline(s.at(deadline))
+	if err := s.conn.SetWriteDeadline(s.at(deadline)); err != nil {
+		return causeOf(err)
+	}
 	_, err := s.conn.Write(p)
 	return causeOf(err)
 }
