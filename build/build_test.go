@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -90,7 +91,7 @@ func mirror(t testing.TB) (dir string, keyring []byte) {
 
 func open(t testing.TB, dir string, keyring []byte, cacheDir string) world {
 	t.Helper()
-	c, err := cache.Open(cacheDir)
+	c, err := cache.Open(cacheDir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,8 +316,135 @@ func TestLocalImageVerifiesAsALayout(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "precious"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := oci.WriteLayout(other, r.Index, ""); err == nil || !strings.Contains(err.Error(), "no OCI layout") {
+	if err := oci.WriteLayout(other, r.Index, ""); err == nil || !strings.Contains(err.Error(), "holds precious") {
 		t.Errorf("a directory that is no layout was replaced: %v", err)
+	}
+}
+
+func TestEveryBlobDamagedHeals(t *testing.T) {
+	dir, keys := mirror(t)
+	d, cacheDir := parse(t, definition), t.TempDir()
+	want := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{}))
+	err := filepath.WalkDir(filepath.Join(cacheDir, "blobs"), func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		return os.WriteFile(p, data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{})); got != want {
+		t.Errorf("digest %s from a cache of damaged blobs, want %s", got, want)
+	}
+}
+
+// A lock is a file that people edit: what it says is checked against the
+// definition and against the packages, with a warm cache as with a cold one.
+func TestEditedLocksAreRefused(t *testing.T) {
+	dir, keys := mirror(t)
+	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
+	for name, tc := range map[string]struct {
+		edit func(*spec.Lock)
+		want string
+	}{
+		"platform missing": {func(l *spec.Lock) { delete(l.Platforms, "linux/arm64") }, "has 1 platforms, the definition 2"},
+		"package missing":  {func(l *spec.Lock) { l.Platforms["linux/amd64"] = l.Platforms["linux/amd64"][1:] }, "lacks base-files for linux/amd64"},
+		"denied package": {func(l *spec.Lock) {
+			p := *l.Platforms["linux/amd64"][0]
+			p.Name = "bash"
+			l.Platforms["linux/amd64"] = append(l.Platforms["linux/amd64"], &p)
+		}, "which the definition denies"},
+		"foreign suite":      {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Suite = "sid" }, "no source of the definition"},
+		"other version":      {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Version = "99" }, "the lock says"},
+		"other architecture": {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Architecture = "all" }, "the lock says"},
+	} {
+		l, err := build.Lock(t.Context(), w.archive, d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := build.Options{Cache: w.cache, Archive: w.archive}
+		if _, err := build.Assemble(t.Context(), d, l, o); err != nil {
+			t.Fatal(err)
+		}
+		tc.edit(l)
+		if _, err := build.Assemble(t.Context(), d, l, o); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error = %v, want it to say %q", name, err, tc.want)
+		}
+	}
+}
+
+func TestSetIDFilesFailTheBuild(t *testing.T) {
+	a := debtest.NewArchive(t, debtest.Suite{Name: "trixie", Packages: []debtest.Package{{Name: "passwd", Headers: []tar.Header{
+		{Name: "./usr/bin/chfn", Typeflag: tar.TypeReg, Mode: 0o4755}, {Name: "./usr/share/open", Typeflag: tar.TypeReg, Mode: 0o666}}}}},
+		debtest.Suite{Name: "trixie-updates"}, debtest.Suite{Name: "trixie-security"})
+	dir := t.TempDir()
+	a.WriteTo(t, dir)
+	w, d := open(t, dir, a.Key.Public(t), t.TempDir()), parse(t, "name: x\npackages: [passwd]\nplatforms: [amd64]")
+	l, err := build.Lock(t.Context(), w.archive, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
+	if err == nil || !strings.Contains(err.Error(), "/usr/bin/chfn is set-id") || !strings.Contains(err.Error(), "/usr/share/open is writable by everyone") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestPlatformOrderDoesNotMatter(t *testing.T) {
+	dir, keys := mirror(t)
+	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
+	amd, arm := spec.Platform{Arch: "amd64"}, spec.Platform{Arch: "arm64"}
+	a := w.build(t, d, build.Options{Platforms: []spec.Platform{amd, arm}})
+	b := w.build(t, d, build.Options{Platforms: []spec.Platform{arm, amd, arm}})
+	if digest(t, a) != digest(t, b) {
+		t.Error("the digest depends on the order of the platforms")
+	}
+}
+
+// Every checksum in status.d is of a file that is there.
+func TestChecksumsNameWhatIsThere(t *testing.T) {
+	dir, keys := mirror(t)
+	img := open(t, dir, keys, t.TempDir()).build(t, parse(t, definition), build.Options{}).Images[0]
+	layers, err := img.Image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, l := range layers {
+		r, err := l.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tr := tar.NewReader(r); ; {
+			h, err := tr.Next()
+			if err != nil {
+				break
+			}
+			if !strings.HasSuffix(h.Name, ".md5sums") {
+				continue
+			}
+			text, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+				_, p, _ := strings.Cut(line, "  ")
+				if _, _, ok := img.Tree.Lookup(p); !ok {
+					t.Errorf("%s lists %s, which is not in the image", h.Name, p)
+				}
+				checked++
+			}
+		}
+		_ = r.Close()
+	}
+	if checked < 5 {
+		t.Errorf("only %d checksums found", checked)
 	}
 }
 
@@ -505,7 +633,7 @@ func child(args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	c, err := cache.Open(args[2])
+	c, err := cache.Open(args[2], nil)
 	if err != nil {
 		return fail(err)
 	}

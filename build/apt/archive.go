@@ -36,6 +36,7 @@ type Options struct {
 	Client   *http.Client   // nil means NewClient
 	Attempts int            // per URL; 0 means 4
 	Backoff  time.Duration  // before the second attempt, doubling; 0 means 250 ms
+	Stall    time.Duration  // window in which some data must arrive; 0 means 30 s
 	Offline  bool           // read only what the cache holds
 	Progress func(Progress) // called from several goroutines; may be nil
 }
@@ -59,6 +60,7 @@ type Archive struct {
 	client   *http.Client
 	attempts int
 	backoff  time.Duration
+	stall    time.Duration
 	offline  bool
 	progress func(Progress)
 }
@@ -82,6 +84,9 @@ func New(o Options) (*Archive, error) {
 	if a.backoff == 0 {
 		a.backoff = firstBackoff
 	}
+	if a.stall = o.Stall; a.stall == 0 {
+		a.stall = stallTimeout
+	}
 	if a.progress == nil {
 		a.progress = func(Progress) {}
 	}
@@ -90,6 +95,9 @@ func New(o Options) (*Archive, error) {
 	}
 	return a, nil
 }
+
+// ErrGone is wrapped when every mirror says that a file is not there.
+var ErrGone = errors.New("no mirror has it any more")
 
 // ErrOffline is wrapped when offline work needs what the cache does not hold.
 var ErrOffline = errors.New("not in the cache, and working offline")

@@ -42,7 +42,7 @@ type client struct {
 // an hour after the archive was made.
 func connect(t *testing.T, a *debtest.Archive, mirrors ...string) client {
 	t.Helper()
-	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"))
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,6 +321,48 @@ func TestTruncatedDownloadIsRetriedThenReported(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(filepath.Join(c.cache.Dir(), "tmp")); len(left) > 0 {
 		t.Errorf("partial downloads are left: %v", left)
+	}
+}
+
+// A mirror that trickles is given up on, and the next one is asked.
+func TestSlowMirrorIsGivenUp(t *testing.T) {
+	a := testArchive(t)
+	slow := a.Serve(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := w.Write([]byte("-")); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	})
+	good := a.Serve(t, nil)
+	c := connect(t, a, good.URL+"/debian")
+	keys, err := apt.ParseKeyring(a.Key.Public(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mirrors []apt.Mirror
+	for _, u := range []string{slow.URL, good.URL} {
+		m, err := apt.ParseMirror(u + "/debian")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mirrors = append(mirrors, m)
+	}
+	archive, err := apt.New(apt.Options{Cache: c.cache, Mirrors: mirrors, Keyring: &keys, Now: debtest.Epoch.Add(time.Hour),
+		Attempts: 1, Stall: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := archive.Release(t.Context(), "trixie", time.Time{}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v to give the slow mirror up", took)
 	}
 }
 

@@ -12,14 +12,16 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hardstand/hardstand/build/cache"
 )
 
-// Defaults of the transport. A mirror that sends nothing for stallTimeout is
-// given up on, however long a whole download takes.
+// Defaults of the transport. A mirror that sends less than minWindow bytes in
+// stallTimeout is given up on, however long a whole download takes.
 const (
+	minWindow       = 32 << 10
 	connectTimeout  = 10 * time.Second
 	stallTimeout    = 30 * time.Second
 	defaultAttempts = 4
@@ -98,10 +100,11 @@ func (a *Archive) download(ctx context.Context, url string, w io.Writer, size, l
 	} else if length > limit {
 		return permanent(fmt.Errorf("server offers %d bytes, at most %d are accepted", length, limit))
 	}
-	stall := time.AfterFunc(stallTimeout, func() { cancel(fmt.Errorf("no data for %v", stallTimeout)) })
-	defer stall.Stop()
+	var window atomic.Int64
+	stop := a.watch(&window, cancel)
+	defer stop()
 	n, err := io.Copy(w, &watchedReader{r: io.LimitReader(body, limit+1), read: func(n int) {
-		stall.Reset(stallTimeout)
+		window.Add(int64(n))
 		if report != nil {
 			report(int64(n))
 		}
@@ -117,6 +120,25 @@ func (a *Archive) download(ctx context.Context, url string, w io.Writer, size, l
 		return fmt.Errorf("download ends after %d of %d bytes: %w", n, size, io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// watch cancels a download in whose last window too little arrived.
+func (a *Archive) watch(window *atomic.Int64, cancel context.CancelCauseFunc) (stop func()) {
+	ticker, done := time.NewTicker(a.stall), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				if got := window.Swap(0); got < minWindow {
+					cancel(fmt.Errorf("only %d bytes in %v", got, a.stall))
+					return
+				}
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done) }
 }
 
 type watchedReader struct {
@@ -186,7 +208,13 @@ func (a *Archive) fetchBlob(ctx context.Context, urls []string, want cache.Diges
 			break
 		}
 	}
-	return "", errors.Join(failures...)
+	err := errors.Join(failures...)
+	for _, f := range failures {
+		if !errors.Is(f, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("%w: %w", ErrGone, err)
 }
 
 func (a *Archive) fetchOnce(ctx context.Context, url string, want cache.Digest, size int64, name string) error {

@@ -9,7 +9,7 @@
 package cache
 
 import (
-	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -56,19 +57,45 @@ func HashOf(h hash.Hash) Digest { return Digest(hex.EncodeToString(h.Sum(nil))) 
 
 // Cache is a directory of blobs and records. It is safe for concurrent use by
 // several goroutines and processes.
-type Cache struct{ dir string }
+type Cache struct {
+	dir    string
+	secret []byte
+}
 
 // Open makes the directory, readable by its owner only, and returns the cache
-// in it.
-func Open(dir string) (*Cache, error) {
+// in it. Records are authenticated with the secret: a directory filled by
+// somebody who does not have it holds only misses. A directory that belongs to
+// another user or that others may write to is refused.
+func Open(dir string, secret []byte) (*Cache, error) {
+	if err := private(dir); err != nil {
+		return nil, fmt.Errorf("open cache: %w", err)
+	}
 	for _, sub := range []string{"blobs", "records", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open cache: %w", err)
 		}
 	}
-	c := &Cache{dir: dir}
+	c := &Cache{dir: dir, secret: slices.Clone(secret)}
 	c.sweep(time.Now().Add(-24 * time.Hour))
 	return c, nil
+}
+
+// private checks that nobody else can put files into a directory.
+func private(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d", dir, stat.Uid)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s may be written to by others (mode %04o): chmod go-w %s", dir, info.Mode().Perm(), dir)
+	}
+	return nil
 }
 
 // Dir returns the cache's directory.
@@ -262,7 +289,7 @@ func (c *Cache) Record(key Digest) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
-	if len(data) < sha256.Size || !bytes.Equal(data[:sha256.Size], recordSum(key, data[sha256.Size:])) {
+	if len(data) < sha256.Size || !hmac.Equal(data[:sha256.Size], c.recordSum(key, data[sha256.Size:])) {
 		_ = os.Remove(path)
 		return nil, fmt.Errorf("read record: damaged, removed: %w", fs.ErrNotExist)
 	}
@@ -282,7 +309,7 @@ func (c *Cache) PutRecord(key Digest, value []byte) error {
 		return fmt.Errorf("write record: %w", err)
 	}
 	path := c.recordPath(key)
-	err = errors.Join(write(f, recordSum(key, value), value), f.Close(), os.MkdirAll(filepath.Dir(path), 0o700))
+	err = errors.Join(write(f, c.recordSum(key, value), value), f.Close(), os.MkdirAll(filepath.Dir(path), 0o700))
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -294,8 +321,8 @@ func (c *Cache) PutRecord(key Digest, value []byte) error {
 }
 
 // recordSum covers the key, so that a record moved to another name is damaged.
-func recordSum(key Digest, value []byte) []byte {
-	h := sha256.New()
+func (c *Cache) recordSum(key Digest, value []byte) []byte {
+	h := hmac.New(sha256.New, c.secret)
 	h.Write([]byte(key))
 	h.Write(value)
 	return h.Sum(nil)
@@ -308,6 +335,22 @@ func write(w io.Writer, parts ...[]byte) error {
 		}
 	}
 	return nil
+}
+
+// pruneInterval is how often PruneSometimes looks.
+const pruneInterval = 24 * time.Hour
+
+// PruneSometimes prunes once a day.
+func (c *Cache) PruneSometimes(maxBytes int64) error {
+	stamp := filepath.Join(c.dir, "pruned")
+	if info, err := os.Stat(stamp); err == nil && time.Since(info.ModTime()) < pruneInterval {
+		return nil
+	}
+	if err := os.WriteFile(stamp, nil, 0o600); err != nil {
+		return fmt.Errorf("prune cache: %w", err)
+	}
+	_, _, err := c.Prune(maxBytes)
+	return err
 }
 
 // Prune removes the blobs and records used longest ago until at most maxBytes

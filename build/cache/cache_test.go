@@ -15,7 +15,7 @@ import (
 
 func open(t *testing.T) *cache.Cache {
 	t.Helper()
-	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"))
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +123,34 @@ func TestRecordBelongsToItsKey(t *testing.T) {
 	}
 }
 
+func TestRecordsOfAnotherSecretAreMisses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	attacker, err := cache.Open(dir, []byte("guess"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := attacker.PutRecord(cache.Key("k"), []byte("poison")); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := cache.Open(dir, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := mine.Record(cache.Key("k")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a poisoned record reads as %q, %v", got, err)
+	}
+}
+
+func TestAnOpenDirectoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cache.Open(dir, nil); err == nil {
+		t.Error("a directory that everybody may write to is used")
+	}
+}
+
 func TestKeyKeepsPartsApart(t *testing.T) {
 	if cache.Key("ab", "c") == cache.Key("a", "bc") || cache.Key("a") == cache.Key("a", "") {
 		t.Error("keys of different parts collide")
@@ -164,7 +192,7 @@ func TestStaleTemporaryFilesAreSwept(t *testing.T) {
 	if err := os.Chtimes(stale, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cache.Open(c.Dir()); err != nil {
+	if _, err := cache.Open(c.Dir(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {

@@ -1,12 +1,14 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,59 +25,60 @@ import (
 
 const layoutFile = `{"imageLayoutVersion":"1.0.0"}`
 
-// WriteLayout writes an index and everything below it as an OCI layout. The
-// directory appears whole or not at all; an older layout there is replaced,
-// anything else is refused. ref, if not empty, names the index in the layout.
-func WriteLayout(dir string, idx v1.ImageIndex, ref string) (err error) {
-	dir = filepath.Clean(dir)
+// WriteLayout writes an index and everything below it as an OCI layout. Blobs
+// come first and index.json, by a rename, last: until then the directory is
+// what it was before. An older layout there is replaced, anything else is
+// refused. ref, if not empty, names the index in the layout.
+func WriteLayout(dir string, idx v1.ImageIndex, ref string) error {
 	if err := replaceable(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("write layout: %w", err)
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp-")
-	if err != nil {
-		return fmt.Errorf("write layout: %w", err)
-	}
-	defer func() {
-		err = errors.Join(err, os.RemoveAll(tmp))
-	}()
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return fmt.Errorf("write layout: %w", err)
-	}
-	if err := fill(tmp, idx, ref); err != nil {
+	w := &layoutWriter{dir: dir, kept: map[string]bool{}}
+	if err := w.write(idx, ref); err != nil {
 		return fmt.Errorf("write layout %s: %w", dir, err)
-	}
-	old := tmp + ".old"
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write layout: %w", err)
-	}
-	defer os.RemoveAll(old) //nolint:errcheck // the new layout is in place
-	if err := os.Rename(tmp, dir); err != nil {
-		return errors.Join(fmt.Errorf("write layout: %w", err), os.Rename(old, dir))
 	}
 	return nil
 }
 
-// replaceable reports an error for a directory that is neither empty nor a
-// layout.
+// layoutFiles are what a layout has at its top.
+var layoutFiles = map[string]bool{"oci-layout": true, "index.json": true, "blobs": true}
+
+// replaceable reports an error for a directory that holds anything but a
+// layout of one image, whose loss the caller has asked for.
 func replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("write layout: %w", err)
+		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil {
-		return fmt.Errorf("write layout: %s exists and is no OCI layout: remove it or choose another directory", dir)
+	for _, e := range entries {
+		if !layoutFiles[e.Name()] && !strings.HasPrefix(e.Name(), tmpPrefix) {
+			return fmt.Errorf("%s holds %s, so it is no OCI layout of ours to replace: choose another directory", dir, e.Name())
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a layout that was never finished
+	}
+	var top v1.IndexManifest
+	if err != nil || json.Unmarshal(data, &top) != nil || len(top.Manifests) > 1 {
+		return fmt.Errorf("%s is an OCI layout of several images, or a damaged one: choose another directory", dir)
 	}
 	return nil
 }
 
-func fill(dir string, idx v1.ImageIndex, ref string) error {
-	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
+const tmpPrefix = ".hardstand-"
+
+// layoutWriter writes blobs under their digests and remembers which.
+type layoutWriter struct {
+	dir  string
+	kept map[string]bool
+}
+
+func (w *layoutWriter) write(idx v1.ImageIndex, ref string) error {
+	if err := os.MkdirAll(filepath.Join(w.dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
 	manifest, err := idx.IndexManifest()
@@ -87,7 +90,7 @@ func fill(dir string, idx v1.ImageIndex, ref string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeImage(dir, img); err != nil {
+		if err := w.image(img); err != nil {
 			return err
 		}
 	}
@@ -99,9 +102,6 @@ func fill(dir string, idx v1.ImageIndex, ref string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeBlob(dir, hash, raw); err != nil {
-		return err
-	}
 	top := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex,
 		Manifests: []v1.Descriptor{{MediaType: manifest.MediaType, Size: int64(len(raw)), Digest: hash}}}
 	if ref != "" {
@@ -111,19 +111,19 @@ func fill(dir string, idx v1.ImageIndex, ref string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(layoutFile), 0o644); err != nil {
+	if err := errors.Join(w.blob(hash, raw), w.file("oci-layout", strings.NewReader(layoutFile)), w.file("index.json", bytes.NewReader(data))); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "index.json"), data, 0o644)
+	return w.sweep()
 }
 
-func writeImage(dir string, img v1.Image) error {
+func (w *layoutWriter) image(img v1.Image) error {
 	layers, err := img.Layers()
 	if err != nil {
 		return err
 	}
 	for _, l := range layers {
-		if err := writeLayer(dir, l); err != nil {
+		if err := w.layer(l); err != nil {
 			return err
 		}
 	}
@@ -143,33 +143,77 @@ func writeImage(dir string, img v1.Image) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeBlob(dir, configHash, config), writeBlob(dir, hash, manifest))
+	return errors.Join(w.blob(configHash, config), w.blob(hash, manifest))
 }
 
-func blobPath(dir string, h v1.Hash) string { return filepath.Join(dir, "blobs", h.Algorithm, h.Hex) }
-
-func writeBlob(dir string, h v1.Hash, data []byte) error {
-	return os.WriteFile(blobPath(dir, h), data, 0o644)
+func (w *layoutWriter) blob(h v1.Hash, data []byte) error {
+	w.kept[h.Hex] = true
+	return w.file(filepath.Join("blobs", h.Algorithm, h.Hex), bytes.NewReader(data))
 }
 
-func writeLayer(dir string, l v1.Layer) error {
+func (w *layoutWriter) layer(l v1.Layer) error {
 	h, err := l.Digest()
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(blobPath(dir, h), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	if w.kept[h.Hex] {
 		return nil // shared with another platform
 	}
+	w.kept[h.Hex] = true
+	r, err := l.Compressed()
 	if err != nil {
 		return err
 	}
-	r, err := l.Compressed()
+	return errors.Join(w.file(filepath.Join("blobs", h.Algorithm, h.Hex), r), r.Close())
+}
+
+// file writes a file wholly or not at all, with the modes that umask allows.
+func (w *layoutWriter) file(name string, r io.Reader) error {
+	return replaceFile(filepath.Join(w.dir, name), func(out io.Writer) error {
+		_, err := io.Copy(out, r)
+		return err
+	})
+}
+
+// sweep removes blobs that the layout that stood here before had.
+func (w *layoutWriter) sweep() error {
+	dir := filepath.Join(w.dir, "blobs", "sha256")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, r.Close(), f.Close())
+	for _, e := range entries {
+		if !w.kept[e.Name()] {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replaceFile writes a file beside its target and renames it into place. A
+// symlink is followed; a target that is no regular file is refused, because a
+// rename would put a file where a device or a pipe was.
+func replaceFile(file string, write func(io.Writer) error) error {
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target
+	}
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", file)
+	}
+	tmp := filepath.Join(filepath.Dir(file), fmt.Sprintf("%s%016x", tmpPrefix, rand.Uint64()))
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(write(f), f.Close()); err == nil {
+		err = os.Rename(tmp, file)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return err
 }
 
 // ReadLayout opens the one index or image of an OCI layout as an index.
@@ -188,23 +232,23 @@ func ReadLayout(dir string) (v1.ImageIndex, error) {
 	return top, nil
 }
 
-// WriteDockerArchive writes an image in the form that docker load reads. The
-// file appears whole or not at all.
+// WriteDockerArchive writes an image to a file in the form that docker load
+// reads. The file appears whole or not at all.
 func WriteDockerArchive(file string, img v1.Image, tag name.Tag) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("write docker-archive: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".tmp-")
-	if err != nil {
-		return fmt.Errorf("write docker-archive: %w", err)
-	}
-	err = errors.Join(tarball.Write(tag, img, f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := replaceFile(file, func(w io.Writer) error { return tarball.Write(tag, img, w) }); err != nil {
 		return fmt.Errorf("write docker-archive %s: %w", file, err)
+	}
+	return nil
+}
+
+// StreamDockerArchive writes an image to a stream in the form that docker load
+// reads.
+func StreamDockerArchive(w io.Writer, img v1.Image, tag name.Tag) error {
+	if err := tarball.Write(tag, img, w); err != nil {
+		return fmt.Errorf("write docker-archive: %w", err)
 	}
 	return nil
 }
