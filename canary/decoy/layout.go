@@ -81,7 +81,7 @@ func (o Options) fast(d Decoy, c config.Config) ([]byte, error) {
 // fixedFace is what the tool prints in any surroundings, when called without
 // arguments; where that differs, it claims that a library is missing.
 func fixedFace(name string) (text string, stream, code int) {
-	const longest = 240
+	const longest = stub.MaxFace
 	play := func(name string, w face.World) (string, string, int) {
 		var out, errs strings.Builder
 		w.In, w.Out, w.Err = strings.NewReader(""), &out, &errs

@@ -32,8 +32,9 @@ const initialNamespace = "pid:[4026531836]"
 // machine's own pid namespace, and then demands that PID 1 sees the same
 // marker file (device and inode) as we do. Where the kernel hides PID 1's root
 // because it is not dumpable, the proof is that PID 1 runs under our own user
-// id, not root's, and that our root is the root of a mount: a machine's init
-// is root's, and a chroot folder is no mount.
+// id, not root's, in our own control groups, and that our root is the root of a
+// mount: a machine's init is root's, another container of a pod has other
+// control groups, and a chroot folder is no mount.
 func Prove(marker string, content []byte) Proof {
 	var p Proof
 	if marker == "" || len(content) == 0 || !bytes.Equal(ReadFile(marker), content) {
@@ -55,7 +56,7 @@ func Prove(marker string, content []byte) Proof {
 	case nil:
 		p.pidOne = mine.Dev == theirs.Dev && mine.Ino == theirs.Ino
 	case syscall.EACCES, syscall.EPERM:
-		p.pidOne = samePlainUser() && rootIsMount()
+		p.pidOne = samePlainUser() && sameControlGroup() && rootIsMount()
 	}
 	return p
 }
@@ -66,6 +67,13 @@ func samePlainUser() bool {
 	var st syscall.Stat_t
 	uid := uint32(syscall.Geteuid())
 	return uid != 0 && syscall.Stat("/proc/1", &st) == nil && st.Uid == uid
+}
+
+// sameControlGroup compares lists that anybody may read. One that fills the
+// buffer may differ behind it.
+func sameControlGroup() bool {
+	mine, theirs := ReadFile("/proc/self/cgroup"), ReadFile("/proc/1/cgroup")
+	return len(mine) > 0 && len(mine) < maxFile && bytes.Equal(mine, theirs)
 }
 
 // rootIsMount asks statx(2) for STATX_ATTR_MOUNT_ROOT of "/"; kernels before

@@ -29,7 +29,9 @@
 #define SLASH       0x330
 #define INITIAL     0x338 // pid:[4026531836]
 #define LATCHES     0x348 // four times 16 bytes: set, already, denied, unproven
-#define FACE        0x388 // what is printed, up to 240 bytes
+#define FACE        0x388 // what is printed, up to 200 bytes
+#define OWN_GROUPS  0x450 // /proc/self/cgroup
+#define ONE_GROUPS  0x468 // /proc/1/cgroup
 #define LINE        0x47f // line feed, then the message
 #define MESSAGE     0x480
 
@@ -57,3 +59,6 @@
 #define COUNT       0x1630
 #define CURSOR      0x1638
 #define NAP         0x1640 // timespec
+#define GROUPS      0x2000
+#define GROUPS2     0x2800
+#define GROUPS_SIZE 0x800

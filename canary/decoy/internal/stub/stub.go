@@ -48,6 +48,9 @@ type Params struct {
 // Supports says whether there is code for a GOARCH.
 func Supports(arch string) bool { return arch == "amd64" || arch == "arm64" }
 
+// MaxFace bounds Params.Face, in bytes.
+const MaxFace = 200
+
 // Layout of the data, as in layout.h.
 const (
 	base      = 0x600100
@@ -59,7 +62,7 @@ const (
 	offOuterPad, offMarker, offMarkerRoot, offProof        = 0x170, 0x190, 0x1d0, 0x220
 	offAddr, offChain, offNsPid, offProcSelf, offProcOne   = 0x250, 0x290, 0x2f0, 0x308, 0x318
 	offLog, offSlash, offInitial, offLatches, offFace      = 0x320, 0x330, 0x338, 0x348, 0x388
-	offLine, offMessage                                    = 0x47f, 0x480
+	offOwnGroups, offOneGroups, offLine, offMessage        = 0x450, 0x468, 0x47f, 0x480
 )
 
 // frame is the message up to the decoy's constants; blanks are gaps that the
@@ -149,11 +152,13 @@ func (p Params) state() ([]byte, error) {
 	s.text(offProcOne, 7, "/proc/1")
 	s.text(offLog, 15, "/proc/1/fd/2")
 	s.text(offSlash, 7, "/")
+	s.text(offOwnGroups, 23, "/proc/self/cgroup")
+	s.text(offOneGroups, 22, "/proc/1/cgroup")
 	s.text(offInitial, 16, "pid:[4026531836]")
 	for i, latch := range []string{alert.LatchSet, alert.LatchAlready, alert.LatchDenied, alert.LatchUnproven} {
 		s.text(offLatches+16*i, 10, fmt.Sprintf("%-10s", `"`+latch+`"`))
 	}
-	s.number(offFaceLen, s.text(offFace, 240, p.Face))
+	s.number(offFaceLen, s.text(offFace, MaxFace, p.Face))
 	s.number(offFaceFD, p.Stream)
 	s.number(offFaceCode, p.Code)
 	if !p.Hold {

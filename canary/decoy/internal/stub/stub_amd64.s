@@ -138,7 +138,7 @@ namespaced:
 	JNE speak
 	JMP proven
 
-hidden: // or runs as our plain user, and our root is a mount's
+hidden: // or runs as our plain user, in our groups, and our root is a mount's
 	CMPQ AX, $-13 // EACCES
 	JE unreadable
 	CMPQ AX, $-1 // EPERM
@@ -153,6 +153,24 @@ unreadable:
 	JNE speak
 	MOVL (BUF+28)(BX), AX // st_uid
 	CMPL AX, EUID(BX)
+	JNE speak
+	LEAQ OWN_GROUPS(BX), DI
+	LEAQ GROUPS(BX), SI
+	CALL slurp<>(SB)
+	MOVQ AX, R13
+	LEAQ ONE_GROUPS(BX), DI
+	LEAQ GROUPS2(BX), SI
+	CALL slurp<>(SB)
+	CMPQ AX, R13
+	JNE speak
+	TESTQ AX, AX
+	JLE speak
+	CMPQ AX, $GROUPS_SIZE
+	JGE speak
+	MOVQ AX, CX
+	LEAQ GROUPS(BX), SI
+	LEAQ GROUPS2(BX), DI
+	REP; CMPSB
 	JNE speak
 	MOVQ $-100, DI // AT_FDCWD
 	LEAQ SLASH(BX), SI
@@ -379,6 +397,21 @@ TEXT signal<>(SB),NOSPLIT|NOFRAME,$0
 	LEAQ NAP(BX), DI
 	XORL SI, SI
 	SYS(35) // nanosleep
+	RET
+
+// slurp reads the file DI to SI, up to GROUPS_SIZE, and returns its length.
+TEXT slurp<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ SI, R14
+	MOVL $0x80000, SI // O_CLOEXEC
+	XORL DX, DX
+	SYS(2) // open
+	TESTQ AX, AX
+	JLT cannot
+	MOVQ AX, DI
+	MOVQ R14, SI
+	MOVL $GROUPS_SIZE, DX
+	SYS(0) // read
+cannot:
 	RET
 
 // readlink reads the link DI into BUF.
