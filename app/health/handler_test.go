@@ -52,6 +52,7 @@ func TestHandlerFormatsAndDetail(t *testing.T) {
 			"[!]cache warning: reason withheld\n[-]db failed: reason withheld\n[+]disk ok\n[!]mail warning: reason withheld\n" +
 				"[-]orders failed: orders are closed\nreadyz check failed\n"},
 		{"kubernetes-never", "/readyz?verbose&exclude=db", []health.HandlerOption{never}, nil, 503, "readyz check failed\n"},
+		{"exclude-never", "/readyz?exclude=db&exclude=orders", []health.HandlerOption{never}, nil, 503, `{}`},
 		{"exclude", "/readyz?exclude=db&exclude=orders", nil, nil, 200, `{}`},
 		{"exclude-verbose", "/readyz?verbose&exclude=db&exclude=orders&exclude=none", nil, nil, 200,
 			"[!]cache warning: reason withheld\n[+]db excluded: ok\n[+]disk ok\n[!]mail warning: reason withheld\n" +

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -14,13 +15,22 @@ import (
 
 func quiet() *health.Registry { return health.New(health.Logger(slog.New(slog.DiscardHandler))) }
 
-// goroutines counts those that execute or were started by the package, in the
-// whole process but for the ones the tests themselves are.
+var bubble = regexp.MustCompile(`^goroutine \d+ \[.*(synctest bubble \d+)`)
+
+// goroutines counts those that the package started, in the caller's synctest
+// bubble if it is in one: those of earlier tests may still be ending.
 func goroutines() int {
 	buf := make([]byte, 8<<20)
+	stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+	in := func(stack string) string {
+		if m := bubble.FindStringSubmatch(stack); m != nil {
+			return m[1]
+		}
+		return ""
+	}
 	n := 0
-	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(stack, "created by github.com/hardstand/hardstand/app/health.") {
+	for _, stack := range stacks { // the first is the caller's
+		if in(stack) == in(stacks[0]) && strings.Contains(stack, "created by github.com/hardstand/hardstand/app/health.") {
 			n++
 		}
 	}

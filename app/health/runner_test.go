@@ -166,6 +166,25 @@ func TestFirstRunIsAtOnce(t *testing.T) {
 	})
 }
 
+// As in docker, a periodic check registered the old way passes until its first
+// run ends, which is now a run and not a period.
+func TestDockersPeriodicChecksPassDuringTheirFirstRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := quiet()
+		defer closeRegistry(t, r)
+		r.RegisterPeriodicFunc("slow", time.Hour, func() error { time.Sleep(time.Second); return errors.New("bad") })
+		synctest.Wait()
+		if got := r.CheckStatus(); len(got) != 0 {
+			t.Errorf("during the first run: %v", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := r.CheckStatus(); got["slow"] != "bad" {
+			t.Errorf("after it: %v", got)
+		}
+	})
+}
+
 func TestPendingRefusesTrafficButDoesNotKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := quiet()
