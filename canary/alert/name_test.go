@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNameComesBack(t *testing.T) {
@@ -44,4 +45,16 @@ func FuzzParseName(f *testing.F) {
 			t.Errorf("%q verifies as %+v", name, a)
 		}
 	})
+}
+
+func TestDrillVerifies(t *testing.T) {
+	m := testMaster(t)
+	at := time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)
+	message, err := Parse(m.Drill("b1", "ls", at))
+	if err != nil || m.Verify(message) != nil {
+		t.Fatal(err)
+	}
+	if e := message.Event; e.Kind != KindDrill || !e.At().Equal(at) || e.Origin != "" {
+		t.Errorf("%+v", e)
+	}
 }
