@@ -80,7 +80,8 @@ func TestDenied(t *testing.T) {
 		"docker ps":                        {"", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n", 1},
 		"mysql -u root":                    {"", "mysql: error while loading shared libraries: libc.so.6: cannot open shared object file: Permission denied\n", 127},
 		"sh -c ls":                         {"", "sh: 1: ls: Permission denied\n", 126},
-		"sh -c nosuch;ls":                  {"", "sh: 1: nosuch: not found\n", 127},
+		"sh -c nosuch;ls":                  {"", "sh: 1: nosuch: not found\nsh: 1: ls: Permission denied\n", 126},
+		"sh -c cd /work;pwd&&nosuch||id|x": {"/work\n", "sh: 1: nosuch: not found\nsh: 1: id: not found\nsh: 1: x: not found\n", 127},
 		"bash -c nosuch":                   {"", "bash: line 1: nosuch: command not found\n", 127},
 		"bash -lc nosuch":                  {"", "bash: line 1: nosuch: command not found\n", 127},
 		"sh x.sh":                          {"", "sh: 0: cannot open x.sh: No such file\n", 127},
@@ -89,6 +90,9 @@ func TestDenied(t *testing.T) {
 		"su":                               {"", "su: Authentication failure\n", 1},
 	} {
 		words := strings.Fields(line)
+		if before, script, found := strings.Cut(line, " -c "); found {
+			words = append(strings.Fields(before), "-c", script)
+		}
 		if got := play(words[0], "", false, words[1:]...); got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", line, got, want)
 		}
@@ -113,7 +117,7 @@ func TestQuietDoesTheRealThing(t *testing.T) {
 
 func TestShellReadsItsInput(t *testing.T) {
 	got := play("sh", "pwd\necho \"hi\" there\nnosuch | x\nls\nA=1\nexit\nlater\n", false)
-	want := played{"/work\nhi there\n", "sh: 3: nosuch: not found\nsh: 4: ls: Permission denied\n", 126}
+	want := played{"/work\nhi there\n", "sh: 3: nosuch: not found\nsh: 3: x: not found\nsh: 4: ls: Permission denied\n", 126}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -134,4 +138,16 @@ func TestNoFaceShowsASecretOrPanics(t *testing.T) {
 			t.Errorf("%s --help: %+v", name, help)
 		}
 	}
+}
+
+func FuzzPlay(f *testing.F) {
+	f.Add("sh", "-c a;b&&c||d", "pwd\nexit\n")
+	f.Add("curl", "-s http://u@h:1/x?y", "")
+	f.Add("tar", "xzf - .", "")
+	f.Add("scp", "a@b:c d -P 1", "")
+	f.Fuzz(func(t *testing.T, name, args, in string) {
+		if got := play(name, in, false, strings.Split(args, " ")...); strings.Contains(got.out+got.err, "postgres") && !strings.Contains(name+args+in, "postgres") {
+			t.Errorf("%s %q shows the environment", name, args)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package face
 
 import (
 	"bufio"
+	"path"
 	"strings"
 )
 
@@ -169,7 +170,34 @@ func (s shell) ask() {
 // execute plays one line and says whether the shell ends.
 func (s *shell) execute(line string) (exit bool) {
 	s.line++
-	words := strings.Fields(strings.FieldsFunc(line+" ", func(r rune) bool { return strings.ContainsRune(";|&\n", r) })[0])
+	operator := ""
+	for line != "" {
+		command, next, rest := cutCommand(line)
+		skip := operator == "&&" && s.code != 0 || operator == "||" && s.code == 0
+		if !skip && s.command(command) {
+			return true
+		}
+		operator, line = next, rest
+	}
+	return false
+}
+
+// cutCommand ends a command at ; & | && || or a line feed. Quotes are not
+// understood: whoever needs them here gains nothing.
+func cutCommand(line string) (command, operator, rest string) {
+	at := strings.IndexAny(line, ";|&\n")
+	if at < 0 {
+		return line, "", ""
+	}
+	end := at + 1
+	if end < len(line) && line[end] == line[at] && line[at] != '\n' {
+		end++
+	}
+	return line[:at], line[at:end], line[end:]
+}
+
+func (s *shell) command(text string) (exit bool) {
+	words := strings.Fields(text)
 	for len(words) > 0 && strings.Contains(words[0], "=") {
 		words = words[1:]
 	}
@@ -181,9 +209,11 @@ func (s *shell) execute(line string) (exit bool) {
 	}
 	s.code = 0
 	switch words[0] {
-	case ":", "true", "cd", "set", "export", "unset", "umask", "trap", "alias":
+	case ":", "true", "set", "export", "unset", "umask", "trap", "alias":
 	case "false":
 		s.code = 1
+	case "cd":
+		s.changeFolder(words[1:])
 	case "pwd":
 		s.out(s.World.Cwd + "\n")
 	case "echo":
@@ -192,6 +222,19 @@ func (s *shell) execute(line string) (exit bool) {
 		s.refuse(words[0])
 	}
 	return false
+}
+
+func (s *shell) changeFolder(words []string) {
+	to := "/"
+	if len(words) > 0 {
+		to = path.Clean(absolute(s.World.Cwd, words[0]))
+	}
+	if to != "/" && !s.World.Exists(to) {
+		s.code = 2
+		s.err(s.cannotRun(s.line, "cd", "can't cd to "+words[0]) + "\n")
+		return
+	}
+	s.World.Cwd = to
 }
 
 func (s *shell) refuse(command string) {
