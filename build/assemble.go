@@ -41,7 +41,9 @@ type Options struct {
 	Files []rootfs.Content
 	// FilesFor gives further files for one platform.
 	FilesFor map[spec.Platform][]rootfs.Content
-	Version  string // of hardstand, for the SBOM
+	// ComponentsFor describes them for the SBOM.
+	ComponentsFor map[spec.Platform][]sbom.Component
+	Version       string // of hardstand, for the SBOM
 }
 
 // Result is what Assemble made.
@@ -130,6 +132,9 @@ func (r *Result) prove(d *spec.Definition, l *spec.Lock, o Options) error {
 		one := in
 		one.Platforms, one.Programs = []spec.Platform{img.Platform}, map[string]string{}
 		for _, c := range img.components {
+			if c.SHA256 == "" {
+				continue // part of another component
+			}
 			name := c.Name + " for " + img.Platform.String()
 			one.Programs[name], in.Programs[name] = c.SHA256, c.SHA256
 		}
@@ -317,6 +322,7 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	}
 	if extra := append(slices.Clone(o.Files), o.FilesFor[img.Platform]...); len(extra) > 0 {
 		g.note += ", application"
+		components = append(components, o.ComponentsFor[img.Platform]...)
 		for i := range extra {
 			if extra[i].ModTime == 0 {
 				extra[i].ModTime = newest

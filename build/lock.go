@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,10 +26,10 @@ import (
 // itself maintains and licenses freely.
 const component = "main"
 
-// Lock resolves a definition against the archive as it is now. previous, the
-// lock before this one, may be nil; no suite may be older than it says.
-func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spec.Lock) (*spec.Lock, error) {
-	releases, err := readReleases(ctx, a, d, previous)
+// Lock resolves a definition against the archive as it is now. No suite may be
+// older than floors says; a suite that it does not name may have any date.
+func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) (*spec.Lock, error) {
+	releases, err := readReleases(ctx, a, d, floors)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
 	}
@@ -51,8 +52,8 @@ func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spe
 	return l, nil
 }
 
-func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, previous *spec.Lock) ([]*apt.Release, error) {
-	suites, floors := d.Debian.Suites(), previous.Floors()
+func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) ([]*apt.Release, error) {
+	suites := d.Debian.Suites()
 	releases, errs := make([]*apt.Release, len(suites)), make([]error, len(suites))
 	var wg sync.WaitGroup
 	for i, suite := range suites {

@@ -116,6 +116,17 @@ func compare(t *testing.T, rel string, want rootfs.Entry, path string, d fs.DirE
 		t.Errorf("/%s is in no layer", rel)
 		return
 	}
+	kinds := map[rootfs.Type]bool{rootfs.Dir: info.IsDir(), rootfs.Symlink: info.Mode()&fs.ModeSymlink != 0,
+		rootfs.File: info.Mode().IsRegular(), rootfs.Hardlink: info.Mode().IsRegular()}
+	if !kinds[want.Type] {
+		t.Errorf("/%s is %v, want a %s", rel, info.Mode(), want)
+	}
+	if want.Type == rootfs.Hardlink && stat.Nlink < 2 {
+		t.Errorf("/%s is no hard link", rel)
+	}
+	if info.ModTime().Unix() != want.ModTime && want.Type != rootfs.Dir {
+		t.Errorf("/%s has time %d, want %d", rel, info.ModTime().Unix(), want.ModTime)
+	}
 	if want.Type == rootfs.Symlink {
 		if to, err := os.Readlink(path); err != nil || to != want.Link {
 			t.Errorf("/%s links to %q, want %q", rel, to, want.Link)

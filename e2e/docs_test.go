@@ -3,13 +3,13 @@
 package e2e_test
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // blocks returns the fenced blocks of a language in a Markdown file.
@@ -48,15 +48,8 @@ func TestDocs(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			dir := t.TempDir()
 			must(t, "..", []string{"CGO_ENABLED=0", "HOME=" + os.Getenv("HOME")}, "go", "build", "-o", filepath.Join(dir, "hello"), "./e2e/hello")
-			registry := exec.Command(bin(t, "hardstand"), "registry", "--listen", "127.0.0.1:5000")
-			if err := registry.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = registry.Process.Signal(os.Interrupt)
-				_ = registry.Wait()
-			})
-			time.Sleep(300 * time.Millisecond)
+			// The guides say 127.0.0.1:5000; here a free port stands in for it.
+			script = strings.ReplaceAll(script, "127.0.0.1:5000", embeddedRegistry(t))
 			path := "PATH=" + filepath.Dir(bin(t, "hardstand")) + ":" + os.Getenv("PATH")
 			r := run(t, dir, []string{path, "DOCKER_BUILDKIT=0"}, "bash", "-euxo", "pipefail", "-c", script)
 			if r.code != 0 {
@@ -67,6 +60,29 @@ func TestDocs(t *testing.T) {
 	if ran < 2 {
 		t.Errorf("only %d guides have commands to run", ran)
 	}
+}
+
+// embeddedRegistry starts hardstand registry on a free port.
+func embeddedRegistry(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command(bin(t, "hardstand"), "registry", "--listen", "127.0.0.1:0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "registry on ")
+	if err != nil || !ok {
+		t.Fatalf("the registry says %q, %v", line, err)
+	}
+	return addr
 }
 
 // TestConsoleBlocksNameMakeTargets checks the blocks that cannot run in an

@@ -93,10 +93,14 @@ func CycloneDX(in Input) ([]byte, error) {
 		add(c)
 	}
 	for _, o := range in.Components {
-		add(cdxComponent{
-			Type: "application", BOMRef: o.Name, Name: o.Name, Version: o.Version, PURL: o.PURL,
-			Supplier: &cdxSupplier{"hardstand"}, Hashes: []cdxHash{{"SHA-256", o.SHA256}}, Licenses: []cdxLicense{{o.License}},
-		})
+		c := cdxComponent{Type: "library", BOMRef: "component-" + o.Name, Name: o.Name, Version: o.Version, PURL: o.PURL}
+		if o.SHA256 != "" {
+			c.Type, c.Hashes = "application", []cdxHash{{"SHA-256", o.SHA256}}
+		}
+		if o.License != noAssertion {
+			c.Licenses = []cdxLicense{{o.License}}
+		}
+		add(c)
 	}
 	b.Dependencies = []cdxDependency{contains}
 	unnamed, err := json.Marshal(b)

@@ -18,9 +18,9 @@ import (
 type Component struct {
 	Name    string
 	Version string
-	SHA256  string // of the file, hexadecimal
-	PURL    string
-	License string // SPDX expression
+	SHA256  string // of the file, hexadecimal; empty for a part of another component
+	PURL    string // may be empty
+	License string // SPDX expression, or NOASSERTION
 	Note    string
 }
 
@@ -142,13 +142,17 @@ func debPackage(in Input, p *spec.Package) pkg {
 }
 
 func componentPackage(c Component) pkg {
-	return pkg{
-		SPDXID: "SPDXRef-" + ref(c.Name), Name: c.Name, Version: c.Version,
-		Supplier: "Organization: hardstand", DownloadLocation: noAssertion,
-		Checksums:        []checksum{{"SHA256", c.SHA256}},
-		LicenseConcluded: c.License, LicenseDeclared: c.License, Copyright: noAssertion,
-		Comment: c.Note, ExternalRefs: []externalRef{purl(c.PURL)}, Purpose: "APPLICATION",
+	p := pkg{
+		SPDXID: "SPDXRef-component-" + ref(c.Name), Name: c.Name, Version: c.Version, DownloadLocation: noAssertion,
+		LicenseConcluded: c.License, LicenseDeclared: c.License, Copyright: noAssertion, Comment: c.Note, Purpose: "LIBRARY",
 	}
+	if c.SHA256 != "" {
+		p.Checksums, p.Purpose = []checksum{{"SHA256", c.SHA256}}, "APPLICATION"
+	}
+	if c.PURL != "" {
+		p.ExternalRefs = []externalRef{purl(c.PURL)}
+	}
+	return p
 }
 
 func purl(locator string) externalRef {

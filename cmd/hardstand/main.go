@@ -17,8 +17,8 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	frame := cli.System(version)
 	code := cli.Run(ctx, frame, builder.New(frame), os.Args[1:])
-	stop()
 	os.Exit(code)
 }

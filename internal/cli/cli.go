@@ -48,24 +48,61 @@ type Frame struct {
 	Now         func() time.Time
 	StderrIsTTY bool
 	// Password asks on the terminal without echo; nil where there is none.
-	Password func(prompt string) ([]byte, error)
+	Password func(ctx context.Context, prompt string) ([]byte, error)
 	Version  string
 }
 
 // System returns the frame of the running process.
 func System(version string) *Frame {
 	f := &Frame{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Stdin: os.Stdin, Stdout: &checkedWriter{w: os.Stdout}, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
 		StderrIsTTY: term.IsTerminal(int(os.Stderr.Fd())), Version: version,
 	}
 	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
-		f.Password = func(prompt string) ([]byte, error) {
+		f.Password = func(ctx context.Context, prompt string) ([]byte, error) {
 			fmt.Fprint(f.Stderr, prompt)
 			defer fmt.Fprintln(f.Stderr)
-			return term.ReadPassword(in)
+			return readPassword(ctx, in)
 		}
 	}
 	return f
+}
+
+// readPassword reads a line without echo. An interrupt gives the terminal back
+// as it was.
+func readPassword(ctx context.Context, fd int) ([]byte, error) {
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		read <- answer{text, err}
+	}()
+	select {
+	case a := <-read:
+		return a.text, a.err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, state))
+	}
+}
+
+// checkedWriter remembers that a write failed, so that a full disk behind
+// stdout is not taken for success.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.err = errors.Join(c.err, err)
+	return n, err
 }
 
 // usageError marks a wrong command line.
@@ -91,6 +128,9 @@ func Run(ctx context.Context, f *Frame, root *cobra.Command, args []string) int 
 	root.SetOut(f.Stdout)
 	root.SetErr(f.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
+	if out, ok := f.Stdout.(*checkedWriter); ok && err == nil && out.err != nil {
+		err = fmt.Errorf("write to stdout: %w", out.err)
+	}
 	var usage usageError
 	var refused *RefusedError
 	switch {
@@ -185,7 +225,7 @@ const maxPassword = 4096
 // Passphrase finds the passphrase of a key: HARDSTAND_PASSWORD, then
 // COSIGN_PASSWORD, then a file if one is given, then the terminal, where
 // confirm asks twice. A variable that is set but empty counts.
-func (f *Frame) Passphrase(lookup func(string) (string, bool), file string, confirm bool) ([]byte, error) {
+func (f *Frame) Passphrase(ctx context.Context, lookup func(string) (string, bool), file string, confirm bool) ([]byte, error) {
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -204,11 +244,11 @@ func (f *Frame) Passphrase(lookup func(string) (string, bool), file string, conf
 	if f.Password == nil {
 		return nil, errors.New("no passphrase: set HARDSTAND_PASSWORD, or give --password-file")
 	}
-	first, err := f.Password("Passphrase for the signing key: ")
+	first, err := f.Password(ctx, "Passphrase for the signing key: ")
 	if err != nil || !confirm {
 		return first, err
 	}
-	second, err := f.Password("Once more: ")
+	second, err := f.Password(ctx, "Once more: ")
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,8 @@ func buildCommand(f *cli.Frame) *cobra.Command {
 
 The output is one of
   oci:DIR               an OCI layout with every platform (the default, oci:NAME)
-  docker-archive:FILE   a file for docker load, one platform, with HEALTHCHECK
+  docker-archive:FILE   a file for docker load, one platform, with HEALTHCHECK;
+                        "-" writes it to stdout
   docker[:NAME:TAG]     the local Docker engine, one platform, with HEALTHCHECK
 
 The same definition, lock and canary secret give the same bytes on every
@@ -43,7 +44,8 @@ the newest file in the image.`,
 		Example: `  hardstand build static
   hardstand build base -o oci:base --platform linux/amd64
   hardstand build ./mine.yaml --locked --offline -o docker-archive:mine.tar
-  hardstand build base -o docker:base:dev`,
+  hardstand build base -o docker:base:dev
+  hardstand build static -o docker-archive:- | docker load`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return builtin(), cobra.ShellCompDirectiveDefault
@@ -65,11 +67,13 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) err
 	if o.output == "" {
 		o.output = "oci:" + s.definition.Name
 	}
-	target, err := parseOutput(o.output, s.definition.Name)
+	target, err := parseOutput(f, o.output, s.definition.Name)
 	if err != nil {
 		return err
 	}
-	target.choosePlatform(&o.composeOptions)
+	if err := target.choosePlatform(&o.composeOptions); err != nil {
+		return err
+	}
 	r, err := o.compose(ctx, f, s, target.format(), nil)
 	if err != nil {
 		return err
@@ -91,10 +95,13 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, name string, tar
 	if err != nil {
 		return err
 	}
-	if o.json {
+	switch {
+	case target.stream():
+	case o.json:
 		return f.PrintJSON(sum)
+	default:
+		sum.print(f)
 	}
-	sum.print(f)
 	return nil
 }
 
@@ -116,15 +123,20 @@ type output struct {
 	tag  name.Tag
 }
 
-func parseOutput(s, image string) (output, error) {
+func parseOutput(f *cli.Frame, s, image string) (output, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	out := output{kind: kind, path: rest}
 	tag := "hardstand/" + image + ":latest"
 	switch {
-	case kind == "oci" && rest != "", kind == "docker-archive" && rest != "":
+	case kind == "oci" && rest != "":
+		return out, nil
+	case kind == "docker-archive" && rest != "":
 	case kind == "docker":
 		if rest != "" {
 			tag = rest
+		}
+		if host := f.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix://") {
+			return output{}, cli.Usagef("DOCKER_HOST is %s: only a unix socket is spoken to; write a docker-archive and run docker load", host)
 		}
 	default:
 		return output{}, cli.Usagef("output %q: want oci:DIR, docker-archive:FILE or docker[:NAME:TAG]", s)
@@ -136,6 +148,9 @@ func parseOutput(s, image string) (output, error) {
 	return out, nil
 }
 
+// stream reports whether the image itself goes to stdout.
+func (o output) stream() bool { return o.kind == "docker-archive" && o.path == "-" }
+
 func (o output) format() oci.Format {
 	if o.kind == "oci" {
 		return oci.OCI
@@ -144,27 +159,31 @@ func (o output) format() oci.Format {
 }
 
 // choosePlatform picks this machine's platform where a target takes only one.
-func (o output) choosePlatform(c *composeOptions) {
-	if o.kind != "oci" && len(c.platforms) == 0 {
+func (o output) choosePlatform(c *composeOptions) error {
+	if o.kind == "oci" {
+		return nil
+	}
+	if len(c.platforms) > 1 {
+		return cli.Usagef("%s takes one platform, not %d: choose one with --platform", o.kind, len(c.platforms))
+	}
+	if len(c.platforms) == 0 {
 		p := spec.Platform{Arch: runtime.GOARCH}
 		if p.Arch == "arm" {
 			p.Variant = "v7"
 		}
 		c.platforms = []string{p.String()}
 	}
+	return nil
 }
 
 func (o output) write(ctx context.Context, f *cli.Frame, r *build.Result) error {
 	if o.kind == "oci" {
 		return oci.WriteLayout(o.path, r.Index, "latest")
 	}
-	if len(r.Images) != 1 {
-		return cli.Usagef("%s takes one platform, not %d: choose one with --platform", o.kind, len(r.Images))
+	if o.stream() {
+		return oci.StreamDockerArchive(f.Stdout, r.Images[0].Image, o.tag)
 	}
 	if o.kind == "docker-archive" {
-		if o.path == "-" {
-			return cli.Usagef("docker-archive:- is not supported: name a file")
-		}
 		return oci.WriteDockerArchive(o.path, r.Images[0].Image, o.tag)
 	}
 	return oci.LoadIntoDocker(ctx, f.Getenv("DOCKER_HOST"), r.Images[0].Image, o.tag)

@@ -14,8 +14,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/internal/cli"
@@ -30,6 +33,8 @@ type composeOptions struct {
 	noCanary  bool
 	register  string
 	quiet     bool
+
+	components map[spec.Platform][]sbom.Component // of a wrapped program
 }
 
 func (o *composeOptions) flags(flags *pflag.FlagSet) {
@@ -60,7 +65,7 @@ func (o *composeOptions) compose(ctx context.Context, f *cli.Frame, s *source, f
 	if o.noCanary {
 		d.Canary = nil
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, Version: f.Version}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version}
 	if d.Canary != nil {
 		if opts.Canary, err = o.canaryMaster(f); err != nil {
 			return nil, err
@@ -71,20 +76,26 @@ func (o *composeOptions) compose(ctx context.Context, f *cli.Frame, s *source, f
 	if opts.Archive, err = o.open(f, c, d, progress); err != nil {
 		return nil, err
 	}
-	lock, err := s.ready(ctx, f, opts.Archive, o.locked)
+	lock, err := s.ready(ctx, f, opts.Archive, &o.archiveOptions, o.locked)
 	if err != nil {
 		return nil, err
 	}
 	r, err := build.Assemble(ctx, d, lock, opts)
-	if err != nil && errors.Is(err, fs.ErrNotExist) && !o.locked && !o.offline && ctx.Err() == nil {
+	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
 		progress.Stop()
 		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
-		if lock, err = build.Lock(ctx, opts.Archive, d, lock); err == nil {
+		if lock, err = build.Lock(ctx, opts.Archive, d, o.floors(s)); err == nil {
 			r, err = build.Assemble(ctx, d, lock, opts)
 		}
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.PruneSometimes(cache.DefaultMaxBytes); err != nil {
+		f.Note("%v", err)
 	}
 	return r, o.saveRegisters(f, d.Name, r)
 }
@@ -101,7 +112,7 @@ func (o *composeOptions) canaryMaster(f *cli.Frame) (alert.Master, error) {
 		file = filepath.Join(dir, "canary.key")
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			f.Note("making a canary master secret in %s: keep it, alarms are verified with it", file)
-			if err := writeMaster(file); err != nil {
+			if err := writeMaster(file); err != nil && !errors.Is(err, fs.ErrExist) { // another build may be first
 				return alert.Master{}, err
 			}
 		}
@@ -131,41 +142,6 @@ func writeMaster(file string) error {
 		return err
 	}
 	return writeNew(file, text, 0o600)
-}
-
-// writeNew writes a file that must not exist yet, wholly or not at all.
-func writeNew(file string, data []byte, mode fs.FileMode) error {
-	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	if _, err = w.Write(data); err == nil {
-		err = w.Sync()
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		_ = os.Remove(file)
-	}
-	return err
-}
-
-// writeFile replaces a file, wholly or not at all.
-func writeFile(file string, data []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	w, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	err = errors.Join(err, w.Chmod(mode), w.Sync(), w.Close())
-	if err == nil {
-		err = os.Rename(w.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(w.Name())
-	}
-	return err
 }
 
 // saveRegisters writes which decoys each image has, for whoever watches them.

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,21 +32,21 @@ files are never replaced.`,
 		Example: `  hardstand keygen
   HARDSTAND_PASSWORD=... hardstand keygen --dir keys`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return runKeygen(f, dir, passwordFile) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runKeygen(cmd.Context(), f, dir, passwordFile) },
 	}
 	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
 	return cmd
 }
 
-func runKeygen(f *cli.Frame, dir, passwordFile string) error {
+func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile string) error {
 	private, public := filepath.Join(dir, privateFile), filepath.Join(dir, publicFile)
 	for _, file := range []string{private, public} {
 		if _, err := os.Lstat(file); err == nil {
 			return fmt.Errorf("%s exists: move it away first, what it signed is verified with it", file)
 		}
 	}
-	passphrase, err := f.Passphrase(os.LookupEnv, passwordFile, true)
+	passphrase, err := f.Passphrase(ctx, os.LookupEnv, passwordFile, true)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func runKeygen(f *cli.Frame, dir, passwordFile string) error {
 }
 
 // loadSigner opens a private key file.
-func loadSigner(f *cli.Frame, file, passwordFile string) (*sign.Signer, error) {
+func loadSigner(ctx context.Context, f *cli.Frame, file, passwordFile string) (*sign.Signer, error) {
 	data, err := readLimited(file, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read signing key: %w: hardstand keygen makes one", err)
@@ -75,7 +76,7 @@ func loadSigner(f *cli.Frame, file, passwordFile string) (*sign.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %w", err)
 	}
-	passphrase, err := f.Passphrase(os.LookupEnv, passwordFile, false)
+	passphrase, err := f.Passphrase(ctx, os.LookupEnv, passwordFile, false)
 	if err != nil {
 		return nil, err
 	}

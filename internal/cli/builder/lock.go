@@ -3,7 +3,9 @@ package builder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -16,9 +18,10 @@ import (
 
 type lockOptions struct {
 	archiveOptions
-	output string
-	check  bool
-	quiet  bool
+	output  string
+	check   bool
+	replace bool
+	quiet   bool
 }
 
 func lockCommand(f *cli.Frame) *cobra.Command {
@@ -51,6 +54,7 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 	o.flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`file` for the lock")
 	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with 3 when the lock would change")
+	cmd.Flags().BoolVar(&o.replace, "replace", false, "replace a lock that cannot be read")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	return cmd
 }
@@ -70,12 +74,18 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error
 	if err != nil {
 		return err
 	}
-	lock, err := build.Lock(ctx, a, s.definition, s.lock)
+	if err := o.previous(f, s); err != nil {
+		return err
+	}
+	lock, err := build.Lock(ctx, a, s.definition, o.floors(s))
 	if err != nil {
 		return err
 	}
 	progress.Stop()
 	changes := lockChanges(s.lock, lock)
+	if s.lock != nil && !s.lock.Matches(s.definition) {
+		changes = append(changes, "! the definition has changed")
+	}
 	for _, line := range changes {
 		fmt.Fprintln(f.Stderr, line)
 	}
@@ -84,7 +94,7 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error
 		file = s.lockFile
 	}
 	switch {
-	case o.check && len(changes) > 0:
+	case o.check && (len(changes) > 0 || s.lock == nil):
 		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %d changes", s.definition.Name, len(changes))}
 	case o.check:
 		return nil
@@ -96,6 +106,28 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error
 		f.Note("%s is up to date", file)
 	}
 	return writeFile(file, lock.Format(), 0o644)
+}
+
+// previous makes the lock that is about to be replaced the one to compare with
+// and not to fall behind.
+func (o lockOptions) previous(f *cli.Frame, s *source) error {
+	if o.output != "" {
+		data, err := readLimited(o.output, spec.MaxLock)
+		if err == nil {
+			s.lock, s.lockErr = spec.ParseLock(o.output, data)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if s.lockErr == nil {
+		return nil
+	}
+	if !o.replace {
+		return fmt.Errorf("%w (--replace makes a new one, without the dates of this one to compare with)", s.lockErr)
+	}
+	f.Note("replacing a lock that cannot be read: %v", s.lockErr)
+	s.lock, s.lockErr = nil, nil
+	return nil
 }
 
 // lockChanges lists what differs between two locks, one line each.

@@ -73,7 +73,7 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if _, err := parseTarget(where, "0"); err != nil {
 		return err
 	}
-	signer, err := loadSigner(f, o.key, o.passwordFile)
+	signer, err := loadSigner(ctx, f, o.key, o.passwordFile)
 	if err != nil {
 		return err
 	}

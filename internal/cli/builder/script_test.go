@@ -43,9 +43,17 @@ func TestScripts(t *testing.T) {
 	updated := debtest.NewArchive(t)
 	updated.Key = archive.Key
 	updated.Add(t, debtest.Suite{Name: "trixie", Date: debtest.Epoch.Add(time.Minute), Packages: []debtest.Package{
-		{Name: "hello", Version: "1.1", Architecture: "all", Files: map[string]string{"usr/share/hello": "hello again"}}}})
+		{Name: "hello", Version: "1.1", Architecture: "all", Files: map[string]string{"usr/share/hello": "hello again"}},
+		{Name: "chatty", Architecture: "all", Files: map[string]string{"usr/share/chatty": "x"}}}})
 	updated.Add(t, debtest.Suite{Name: "trixie-updates", Date: debtest.Epoch.Add(time.Minute)})
 	updated.Add(t, debtest.Suite{Name: "trixie-security", Date: debtest.Epoch.Add(time.Minute)})
+
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-o", program, "../../../e2e/hello")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -62,6 +70,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("PROGRAM", program)
 			e.Setenv("PORT", fmt.Sprint(port))
 			e.Setenv("HARDSTAND_MIRROR", filepath.Join(e.WorkDir, "mirror", "debian"))
 			return nil

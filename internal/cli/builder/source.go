@@ -2,11 +2,14 @@ package builder
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +27,7 @@ import (
 type source struct {
 	definition *spec.Definition
 	lock       *spec.Lock // nil when there is none
+	lockErr    error      // why the lock that is there cannot be used
 	lockFile   string     // where lock is written; empty for a built-in image
 }
 
@@ -74,19 +78,24 @@ func loadFile(file string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.lock, err = spec.ParseLock(s.lockFile, lock)
-	return s, err
+	s.lock, s.lockErr = spec.ParseLock(s.lockFile, lock)
+	return s, nil
 }
 
 func readLimited(file string, limit int64) ([]byte, error) {
-	info, err := os.Stat(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("read %s: %d bytes, at most %d", file, info.Size(), limit)
+	defer f.Close()                                     //nolint:errcheck // opened for reading
+	data, err := io.ReadAll(io.LimitReader(f, limit+1)) // a device or a pipe has no size to ask for
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	return os.ReadFile(file)
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("read %s: more than %d bytes", file, limit)
+	}
+	return data, nil
 }
 
 func builtin() []string {
@@ -127,7 +136,7 @@ func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, 
 		mirror = f.Getenv("HARDSTAND_MIRROR")
 	}
 	if mirror != "" {
-		m, err := apt.ParseMirror(mirror)
+		m, err := apt.ParseMirror(absolute(mirror))
 		if err != nil {
 			return nil, cli.Usagef("%v", err)
 		}
@@ -152,18 +161,66 @@ func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, 
 	return apt.New(opts)
 }
 
+// floors gives the dates that no suite may be older than: those of the given
+// lock, and, for Debian's own archive, of the built-in images.
+func (o *archiveOptions) floors(sources ...*source) map[string]time.Time {
+	floors := map[string]time.Time{}
+	if o.keyring == "" {
+		for _, name := range builtin() {
+			if s, err := loadSource(name); err == nil {
+				sources = append(sources, s)
+			}
+		}
+	}
+	for _, s := range sources {
+		for suite, date := range s.lock.Floors() {
+			if date.After(floors[suite]) {
+				floors[suite] = date
+			}
+		}
+	}
+	return floors
+}
+
+// absolute makes the directories of a mirror absolute.
+func absolute(mirror string) string {
+	parts := strings.Split(mirror, ",")
+	for i, p := range parts {
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			if abs, err := filepath.Abs(p); err == nil {
+				parts[i] = abs
+			}
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// openCache opens the cache with the secret that its records are authenticated
+// by. Where the secret cannot be kept, the cache still holds downloads.
 func openCache(f *cli.Frame) (*cache.Cache, error) {
 	dir, err := f.CacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return cache.Open(dir)
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return nil, err
+	}
+	if config, err := f.ConfigDir(); err == nil {
+		if kept, err := keepFile(filepath.Join(config, "cache.key"), secret); err == nil {
+			secret = kept
+		}
+	}
+	return cache.Open(dir, secret)
 }
 
 // ready returns a lock that fits the definition. With locked set it must exist;
 // otherwise a missing or stale one is made anew, in memory.
-func (s *source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, locked bool) (*spec.Lock, error) {
+func (s *source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, from *archiveOptions, locked bool) (*spec.Lock, error) {
 	d := s.definition
+	if s.lockErr != nil {
+		return nil, fmt.Errorf("%w (hardstand lock --replace makes a new one)", s.lockErr)
+	}
 	if s.lock != nil && s.lock.Matches(d) {
 		return s.lock, nil
 	}
@@ -178,7 +235,7 @@ func (s *source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, locked
 		what = "has changed since it was locked"
 	}
 	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)
-	return build.Lock(ctx, a, d, s.lock)
+	return build.Lock(ctx, a, d, from.floors(s))
 }
 
 // epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).
@@ -187,8 +244,9 @@ func epoch(f *cli.Frame) (time.Time, error) {
 	if v == "" {
 		return time.Time{}, nil
 	}
-	var seconds int64
-	if n, err := fmt.Sscanf(v+"\n", "%d\n", &seconds); err != nil || n != 1 || seconds < 0 {
+	const lastSecond = 253402300799 // of the year 9999, the last that RFC 3339 can write
+	seconds, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || seconds < 0 || seconds > lastSecond {
 		return time.Time{}, cli.Usagef("SOURCE_DATE_EPOCH is %q: want whole seconds since 1970", v)
 	}
 	return time.Unix(seconds, 0).UTC(), nil

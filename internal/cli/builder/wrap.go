@@ -1,17 +1,23 @@
 package builder
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/internal/cli"
 )
@@ -92,16 +98,21 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		return err
 	}
 	if o.output == "" {
-		o.output = "oci:" + o.name
+		o.output = "oci:" + o.name + ".oci" // not the program's own name
 	}
-	target, err := parseOutput(o.output, o.name)
+	target, err := parseOutput(f, o.output, o.name)
 	if err != nil {
 		return err
 	}
 	extra := map[spec.Platform][]rootfs.Content{}
+	o.components = map[spec.Platform][]sbom.Component{}
 	for _, p := range programs {
 		o.platforms = append(o.platforms, p.platform.String())
+		o.components[p.platform] = components(o.name, o.programPath(), p)
 		extra[p.platform] = []rootfs.Content{{Entry: rootfs.Entry{Path: strings.TrimPrefix(o.programPath(), "/"), Mode: 0o555}, Data: p.data}}
+	}
+	if err := target.choosePlatform(&o.composeOptions); err != nil {
+		return err
 	}
 	r, err := o.compose(ctx, f, s, target.format(), extra)
 	if err != nil {
@@ -137,8 +148,8 @@ func (o *wrapOptions) programPath() string { return "/usr/local/bin/" + o.name }
 // the lock depends on stays as it is.
 func (o *wrapOptions) define(s *source, programs []program) error {
 	d := s.definition
-	if strings.ContainsAny(o.name, "/ \x00") || o.name == "" {
-		return cli.Usagef("name %q: want a plain name", o.name)
+	if !spec.ValidImageName(o.name) {
+		return cli.Usagef("name %q: use lower-case letters, digits and single '-', '_' or '.' between them, with --name", o.name)
 	}
 	if len(o.platforms) > 0 {
 		return cli.Usagef("--platform does not go with wrap: the programs say what they are for")
@@ -167,10 +178,45 @@ func (o *wrapOptions) define(s *source, programs []program) error {
 	return nil
 }
 
-// machines maps ELF machines to platforms.
-var machines = map[elf.Machine]spec.Platform{
-	elf.EM_X86_64: {Arch: "amd64"}, elf.EM_AARCH64: {Arch: "arm64"}, elf.EM_ARM: {Arch: "arm", Variant: "v7"},
-	elf.EM_RISCV: {Arch: "riscv64"}, elf.EM_PPC64: {Arch: "ppc64le"}, elf.EM_S390: {Arch: "s390x"},
+type machine struct {
+	elf.Machine
+	elf.Class
+	elf.Data
+}
+
+// machines maps what an ELF header says to platforms.
+var machines = map[machine]spec.Platform{
+	{elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB}:  {Arch: "amd64"},
+	{elf.EM_AARCH64, elf.ELFCLASS64, elf.ELFDATA2LSB}: {Arch: "arm64"},
+	{elf.EM_ARM, elf.ELFCLASS32, elf.ELFDATA2LSB}:     {Arch: "arm", Variant: "v7"},
+	{elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB}:   {Arch: "riscv64"},
+	{elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB}:   {Arch: "ppc64le"},
+	{elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB}:    {Arch: "s390x"},
+}
+
+// pie reports whether a shared object says that it is a program.
+func pie(f *elf.File) bool {
+	flags, err := f.DynValue(elf.DT_FLAGS_1)
+	return err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0
+}
+
+// components describes a program for the SBOM, with the modules that a Go
+// program says it is made of.
+func components(name, path string, p program) []sbom.Component {
+	sum := sha256.Sum256(p.data)
+	list := []sbom.Component{{Name: name, SHA256: hex.EncodeToString(sum[:]), License: "NOASSERTION", Note: "the program at " + path}}
+	info, err := buildinfo.Read(bytes.NewReader(p.data))
+	if err != nil {
+		return list
+	}
+	list[0].Version, list[0].PURL = info.Main.Version, "pkg:golang/"+info.Main.Path
+	for _, m := range append(info.Deps, &debug.Module{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}) {
+		for m.Replace != nil {
+			m = m.Replace
+		}
+		list = append(list, sbom.Component{Name: m.Path, Version: m.Version, License: "NOASSERTION", PURL: "pkg:golang/" + m.Path + "@" + m.Version})
+	}
+	return list
 }
 
 func readProgram(file string) (program, error) {
@@ -186,11 +232,14 @@ func readProgram(file string) (program, error) {
 		return program{}, fmt.Errorf("it is no Linux program: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
-	platform, ok := machines[f.Machine]
-	if !ok || f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return program{}, fmt.Errorf("%v for %v is not supported", f.Type, f.Machine)
+	platform, ok := machines[machine{f.Machine, f.Class, f.Data}]
+	if !ok || f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN || f.OSABI != elf.ELFOSABI_NONE && f.OSABI != elf.ELFOSABI_LINUX {
+		return program{}, fmt.Errorf("a file of type %v for %v, %v, %v, %v is not supported", f.Type, f.Machine, f.Class, f.Data, f.OSABI)
 	}
 	p := program{file: file, platform: platform, static: true, data: data}
+	if p.static && f.Type == elf.ET_DYN && !pie(f) {
+		return program{}, errors.New("it is a library, not a program")
+	}
 	if p.needed, err = f.ImportedLibraries(); err != nil {
 		return program{}, fmt.Errorf("read what it needs: %w", err)
 	}
