@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,7 +14,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,7 +38,6 @@ func serve(caFile string) error {
 	}
 	handler := http.HandlerFunc(answer)
 	config := &tls.Config{Certificates: []tls.Certificate{cert}}
-	plain := &http.Server{Handler: handler}
 	secure := &http.Server{Handler: handler, TLSConfig: config}
 	calls, secureCalls := grpc.NewServer(), grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
 	for _, s := range []*grpc.Server{calls, secureCalls} {
@@ -43,7 +45,7 @@ func serve(caFile string) error {
 	}
 	var ports []string
 	for _, start := range []func(net.Listener) error{
-		plain.Serve,
+		serveBare,
 		calls.Serve,
 		func(l net.Listener) error { return secure.ServeTLS(l, "", "") },
 		secureCalls.Serve,
@@ -60,6 +62,32 @@ func serve(caFile string) error {
 	_, err = os.Stdin.Read(make([]byte, 1))
 	_ = err // the end of the input is what was waited for
 	return nil
+}
+
+// serveBare answers HTTP one connection after another with blocking system
+// calls. How long a server takes is part of every wall time and the same for
+// all, so the less the better.
+func serveBare(l net.Listener) error {
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	defer file.Close()
+	fd := int(file.Fd()) // which also makes it blocking
+	buf := make([]byte, 4096)
+	for {
+		conn, _, err := syscall.Accept(fd)
+		if err != nil {
+			return err
+		}
+		n, _ := syscall.Read(conn, buf)
+		if bytes.Contains(buf[:max(n, 0)], []byte("/slow")) {
+			time.Sleep(300 * time.Millisecond)
+		}
+		_, _ = syscall.Write(conn, []byte("HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"status\":\"UP\"}"))
+		_ = syscall.Close(conn)
+	}
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {

@@ -127,6 +127,8 @@ type State struct {
 	fcgi wire.FastCGI
 	machine.Socket
 	addresses addresses
+	nReplies  int
+	replies   [128]byte // HTTP/2 frames to send before the next wait
 	text      [400]byte
 	*Buffers
 }

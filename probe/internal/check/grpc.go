@@ -11,6 +11,7 @@ func (s *State) checkGRPC() {
 	}
 	s.enter(PhaseAnswer, "waiting for the health service")
 	s.call.Reset()
+	s.nReplies = 0
 	n := max(c.NServices, 1)
 	for i := range n {
 		if !s.askHealth(i) {
@@ -57,6 +58,9 @@ func (s *State) askHealth(index int) bool {
 func (s *State) awaitCall() bool {
 	k := &s.call
 	for {
+		if !s.flushReplies() {
+			return false
+		}
 		n, ok := s.read()
 		if !ok {
 			return false
@@ -69,9 +73,10 @@ func (s *State) awaitCall() bool {
 		for p := s.io[:n]; len(p) > 0; {
 			used, verdict := k.Feed(p)
 			p = p[used:]
-			if k.ReplyLen > 0 && verdict != wire.Failed && !s.write(k.Reply[:k.ReplyLen]) {
+			if k.ReplyLen > len(s.replies)-s.nReplies && !s.flushReplies() {
 				return false
 			}
+			s.nReplies += copy(s.replies[s.nReplies:], k.Reply[:k.ReplyLen])
 			switch verdict {
 			case wire.Done:
 				answered = true
@@ -88,6 +93,15 @@ func (s *State) awaitCall() bool {
 			return true
 		}
 	}
+}
+
+// flushReplies sends what the protocol demands in reply to the server's frames.
+// It waits until the probe would wait itself: after the answer there is nobody
+// to send it for.
+func (s *State) flushReplies() bool {
+	n := s.nReplies
+	s.nReplies = 0
+	return n == 0 || s.write(s.replies[:n])
 }
 
 // callFailed reports a call that has no answer of gRPC's form.
