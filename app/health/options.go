@@ -48,8 +48,8 @@ func defaults() settings {
 // Option is a setting of one check.
 type Option func(*settings)
 
-// Every sets the time between the starts of two waits: the check runs at once,
-// and again d after each run ended, give or take the jitter.
+// Every sets the pause between runs: the check runs at once, and again d after
+// each run ended, give or take the jitter.
 func Every(d time.Duration) Option { return func(s *settings) { s.every, s.onDemand = d, false } }
 
 // OnDemand runs the check when a probe asks instead of periodically. Probes that
