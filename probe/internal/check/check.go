@@ -136,8 +136,9 @@ type State struct {
 // Buffers is the memory of a State that is large and mostly never touched,
 // which before the runtime starts means never paid for.
 type Buffers struct {
+	call     wire.Call                            // next to io, to lie on its first page
 	io       [max(MaxRequest, wire.MaxFrame)]byte // the request, then what is read
-	call     wire.Call
+	pieces   wire.CallMemory
 	answer   wire.ResponseText
 	redirect [wire.MaxLine]byte
 	resolver resolver

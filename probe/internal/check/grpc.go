@@ -10,7 +10,7 @@ func (s *State) checkGRPC() {
 		return
 	}
 	s.enter(PhaseAnswer, "waiting for the health service")
-	s.call.Reset()
+	s.call.Reset(&s.pieces)
 	s.nReplies = 0
 	n := max(c.NServices, 1)
 	for i := range n {

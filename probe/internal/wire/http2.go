@@ -8,7 +8,7 @@ const (
 	// MaxHeaderBlock bounds one header block with its continuations.
 	MaxHeaderBlock = 32 << 10
 	// MaxMessage bounds one gRPC message.
-	MaxMessage = 4096
+	MaxMessage = 1024
 	// MaxFrames bounds the frames of one connection, so that a server that
 	// never stops sending pings does not keep the probe busy.
 	MaxFrames = 4096
@@ -65,12 +65,20 @@ type Call struct {
 	bodyLen    int
 	field      header
 	body       [5 + MaxMessage]byte
-	payload    [MaxFrame]byte
-	block      [MaxHeaderBlock]byte
+	memory     *CallMemory
+}
+
+// CallMemory is the memory of a Call for frames and header blocks that come in
+// pieces. It is apart because most do not, and memory that is never touched is
+// never allocated.
+type CallMemory struct {
+	payload [MaxFrame]byte
+	block   [MaxHeaderBlock]byte
 }
 
 // Reset makes c ready for a new connection.
-func (c *Call) Reset() {
+func (c *Call) Reset(m *CallMemory) {
+	c.memory = m
 	c.started, c.Err, c.frames = false, "", 0
 	c.headLen, c.payloadLen, c.blockLen, c.inBlock, c.ReplyLen = 0, 0, 0, 0, 0
 	c.ResetCode = -1
@@ -112,13 +120,13 @@ func (c *Call) Feed(p []byte) (int, Verdict) {
 		payload = payload[:size] // the whole frame is here: no need to collect it
 		used += size
 	} else {
-		n := copy(c.payload[c.payloadLen:size], payload)
+		n := copy(c.memory.payload[c.payloadLen:size], payload)
 		c.payloadLen += n
 		used += n
 		if c.payloadLen < size {
 			return used, More
 		}
-		payload = c.payload[:size]
+		payload = c.memory.payload[:size]
 	}
 	c.headLen, c.payloadLen = 0, 0
 	c.frames++
@@ -272,7 +280,7 @@ func (c *Call) data(p []byte, flags byte, stream uint32) Verdict {
 		return c.fail("the server sent data before headers")
 	}
 	if len(p) > len(c.body)-c.bodyLen {
-		return c.fail("the server's message is longer than 4 KiB")
+		return c.fail("the server's message is longer than 1 KiB")
 	}
 	c.bodyLen += copy(c.body[c.bodyLen:], p)
 	if flags&flagEndStream != 0 {
@@ -301,11 +309,11 @@ func (c *Call) headersFrame(p []byte, flags byte, stream uint32) Verdict {
 func (c *Call) blockPart(p []byte, flags byte) Verdict {
 	block := p
 	if c.blockLen > 0 || flags&flagEndHeaders == 0 {
-		if len(p) > len(c.block)-c.blockLen {
+		if len(p) > len(c.memory.block)-c.blockLen {
 			return c.fail("the server's headers are longer than 32 KiB")
 		}
-		c.blockLen += copy(c.block[c.blockLen:], p)
-		block = c.block[:c.blockLen]
+		c.blockLen += copy(c.memory.block[c.blockLen:], p)
+		block = c.memory.block[:c.blockLen]
 	}
 	if flags&flagEndHeaders == 0 {
 		return More

@@ -137,7 +137,7 @@ var calls = []struct {
 		_ = f.WriteSettings()
 		_ = f.WriteData(1, false, serving)
 	}},
-	{name: "long-message", err: "4 KiB", write: func(f *http2.Framer, e *hpack.Encoder, b *bytes.Buffer) {
+	{name: "long-message", err: "1 KiB", write: func(f *http2.Framer, e *hpack.Encoder, b *bytes.Buffer) {
 		_ = f.WriteSettings()
 		headers(f, fields(e, b, ":status", "200", "content-type", "application/grpc"), false)
 		_ = f.WriteData(1, false, make([]byte, 8000))
@@ -184,7 +184,7 @@ var calls = []struct {
 // answerOf feeds a stream in pieces and returns the call and its verdict.
 func answerOf(stream []byte, piece int) (*Call, Verdict) {
 	c := new(Call)
-	c.Reset()
+	c.Reset(new(CallMemory))
 	c.Begin(1)
 	for len(stream) > 0 {
 		p := stream[:min(piece, len(stream))]
