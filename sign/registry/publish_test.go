@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -185,5 +187,55 @@ func TestRefusesPlainHTTPElsewhere(t *testing.T) {
 	_, err = Open(context.Background(), repo, Remote{Transport: plain, Attempts: 1})
 	if err == nil || !strings.Contains(err.Error(), "loopback registries only") {
 		t.Errorf("Open: %v, want a refusal of plain HTTP", err)
+	}
+}
+
+// A public registry that sends its clients to services of their own network.
+func TestRefusesToBeSentInside(t *testing.T) {
+	inner := NewHandler(ServeOptions{})
+	for _, inside := range []string{"https://127.0.0.1:1", "https://10.1.2.3", "https://[fe80::1]", "https://169.254.169.254", "https://localhost"} {
+		for name, hostile := range map[string]func(http.ResponseWriter, *http.Request) bool{
+			"redirect": func(w http.ResponseWriter, req *http.Request) bool {
+				w.Header().Set("Location", inside+"/latest/meta-data")
+				w.WriteHeader(http.StatusTemporaryRedirect)
+				return true
+			},
+			"upload": func(w http.ResponseWriter, req *http.Request) bool {
+				w.Header().Set("Location", inside+"/upload")
+				w.WriteHeader(http.StatusAccepted)
+				return req.Method == http.MethodPost
+			},
+			"token": func(w http.ResponseWriter, req *http.Request) bool {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="`+inside+`/token",service="x"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return true
+			},
+		} {
+			t.Run(name+"-"+inside, func(t *testing.T) {
+				tag, err := ParseTag("registry.example/team/app:1.0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := publication1(t, tag, newIndex(t, false))
+				o.Remote = Remote{Attempts: 1, Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					if req.URL.Host != "registry.example" {
+						t.Errorf("sent %s %s", req.Method, req.URL)
+						return nil, errors.New("nobody there")
+					}
+					rec := httptest.NewRecorder()
+					if plain := req.URL.Path == "/v2/" && name != "token"; plain || req.Method == http.MethodHead || name == "upload" && req.Method == http.MethodGet {
+						inner.ServeHTTP(rec, req)
+					} else if !hostile(rec, req) {
+						t.Errorf("unexpected %s %s", req.Method, req.URL)
+					}
+					resp := rec.Result()
+					resp.Request = req
+					return resp, nil
+				})}
+				if _, err := Publish(context.Background(), o); err == nil || !strings.Contains(err.Error(), "private") {
+					t.Errorf("Publish: %v", err)
+				}
+			})
+		}
 	}
 }

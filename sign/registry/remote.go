@@ -123,13 +123,21 @@ func ParseRepository(repository string) (name.Repository, error) {
 	return repo, nil
 }
 
-// guard refuses plain HTTP to anything but this machine, on every hop: the
-// request itself, redirects, and the token server a registry names.
-type guard struct{ next http.RoundTripper }
+// guard watches every hop: the request itself, redirects, upload locations, and
+// the token server that a registry names. It refuses plain HTTP to anything but
+// this machine, and keeps a public registry from having us speak to services of
+// our own network that it cannot reach itself.
+type guard struct {
+	next http.RoundTripper
+	home string // the registry, HOST or HOST:PORT
+}
 
 func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !IsLoopback(req.URL.Host) {
 		return nil, fmt.Errorf("refuse %s to %s: plain HTTP is for loopback registries only", req.URL.Scheme, req.URL.Host)
+	}
+	if req.URL.Host != g.home && isInside(req.URL.Host) && !isInside(g.home) {
+		return nil, fmt.Errorf("refuse to follow %s to %s: it leads into a private network", g.home, req.URL.Host)
 	}
 	return g.next.RoundTrip(req)
 }
@@ -286,7 +294,7 @@ func connect(ctx context.Context, repo name.Repository, r Remote, scopes ...stri
 	if err != nil {
 		return nil, nil, fmt.Errorf("find credentials for %s: %w", repo.RegistryStr(), err)
 	}
-	count := &counter{next: guard{r.transport()}}
+	count := &counter{next: guard{r.transport(), repo.RegistryStr()}}
 	inner := retrier{next: count, attempts: r.attempts(), backoff: r.backoff()}
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, inner, scopes)
 	if err != nil {
@@ -305,4 +313,22 @@ func sameHost(base *url.URL, location string) (*url.URL, error) {
 		return nil, fmt.Errorf("follow %q: it leads away from %s", location, base.Host)
 	}
 	return u, nil
+}
+
+// isInside recognises names and addresses of this machine and of private
+// networks. A public name that resolves to such an address is not seen here.
+func isInside(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap()
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()
 }
