@@ -1,0 +1,49 @@
+package payload_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"testing"
+
+	"github.com/hardstand/hardstand/build/payload"
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// Every embedded program unpacks to what the manifest says, for the right
+// machine, and is static.
+func TestEmbeddedPrograms(t *testing.T) {
+	machines := map[spec.Platform]elf.Machine{{Arch: "amd64"}: elf.EM_X86_64, {Arch: "arm64"}: elf.EM_AARCH64}
+	for platform, machine := range machines {
+		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy} {
+			data, err := payload.Read(name, platform)
+			if err != nil {
+				t.Fatalf("%v (make payload builds the programs)", err)
+			}
+			f, err := elf.NewFile(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Machine != machine {
+				t.Errorf("%s for %s is for %v", name, platform, f.Machine)
+			}
+			for _, p := range f.Progs {
+				if p.Type == elf.PT_INTERP {
+					t.Errorf("%s for %s is not static", name, platform)
+				}
+			}
+			want := 1
+			if name == payload.Decoy {
+				want = 0
+			}
+			if n := bytes.Count(data, []byte("hardstand:probe-"+"policy:v1:")); n != want {
+				t.Errorf("%s for %s has %d policy blocks, want %d", name, platform, n, want)
+			}
+		}
+	}
+}
+
+func TestUnknownProgram(t *testing.T) {
+	if _, err := payload.Read("nothing", spec.Platform{Arch: "amd64"}); err == nil {
+		t.Error("no error")
+	}
+}
