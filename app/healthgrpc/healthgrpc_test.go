@@ -71,7 +71,9 @@ func (w *world) check(t *testing.T, service string) healthpb.HealthCheckResponse
 func TestCheckAndList(t *testing.T) {
 	w := start(t, healthgrpc.Services{"": health.Ready, "app.Live": health.Live, "app.Mistake": 0})
 	u := health.NewStatusUpdater()
-	w.registry.Register("db", u)
+	if _, err := w.registry.AddChecker("db", u, health.In(health.Any)); err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range []struct {
 		status error
 		want   healthpb.HealthCheckResponse_ServingStatus
