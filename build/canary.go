@@ -32,7 +32,7 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	if o.Canary.IsZero() {
 		return group{}, sbom.Component{}, errors.New("the canary master secret is missing; hardstand canary keygen makes one")
 	}
-	prog, err := payload.Lookup(payload.Decoy, img.Platform)
+	prog, err := payload.Lookup(decoyProgram(d.Canary), img.Platform)
 	if err != nil {
 		return group{}, sbom.Component{}, err
 	}
@@ -60,12 +60,20 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	}, nil
 }
 
+// decoyProgram is the smaller program where there is nobody to report to.
+func decoyProgram(c *spec.Canary) string {
+	if c.Collector == "" {
+		return payload.DecoyPlain
+	}
+	return payload.Decoy
+}
+
 // plant makes the files of decoys and tokens.
 func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, *Register, error) {
 	reg := &Register{Build: id}
 	var files []rootfs.Content
 	if len(d.Canary.Decoys) > 0 {
-		binary, err := payload.Read(payload.Decoy, img.Platform)
+		binary, err := payload.Read(decoyProgram(d.Canary), img.Platform)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -134,7 +142,7 @@ func (img *Image) shape() string {
 
 // buildID is what alarms call the image, which cannot contain its own digest.
 func buildID(d *spec.Definition, img *Image, prog payload.Program) string {
-	parts := []string{"build-id", string(d.Canonical()), img.Platform.String(), string(prog.SHA256)}
+	parts := []string{"build-id", decoy.Version(), string(d.Canonical()), img.Platform.String(), string(prog.SHA256)}
 	for _, p := range img.Packages {
 		parts = append(parts, p.SHA256)
 	}

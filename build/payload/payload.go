@@ -1,7 +1,7 @@
 // Package payload holds the programs that hardstand puts into images: the
-// probe, with and without TLS, and the decoy program, for every platform.
-// `make payload` compiles them and puts them below bin, from where they are
-// embedded, so that building an image needs no compiler.
+// probe and the decoy program, each with and without its network half, for
+// every platform. `make payload` compiles them and puts them below bin, from
+// where they are embedded, so that building an image needs no compiler.
 package payload
 
 import (
@@ -25,7 +25,8 @@ var files embed.FS
 const (
 	Probe      = "probe"       // with TLS
 	ProbePlain = "probe-plain" // without
-	Decoy      = "decoy"
+	Decoy      = "decoy"       // reports over HTTPS and DNS
+	DecoyPlain = "decoy-plain" // has no network code
 )
 
 // maxProgram bounds an unpacked program, in bytes.

@@ -14,7 +14,7 @@ import (
 func TestEmbeddedPrograms(t *testing.T) {
 	machines := map[spec.Platform]elf.Machine{{Arch: "amd64"}: elf.EM_X86_64, {Arch: "arm64"}: elf.EM_AARCH64}
 	for platform, machine := range machines {
-		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy} {
+		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain} {
 			data, err := payload.Read(name, platform)
 			if err != nil {
 				t.Fatalf("%v (make payload builds the programs)", err)
@@ -32,7 +32,7 @@ func TestEmbeddedPrograms(t *testing.T) {
 				}
 			}
 			want := 1
-			if name == payload.Decoy {
+			if name == payload.Decoy || name == payload.DecoyPlain {
 				want = 0
 			}
 			if n := bytes.Count(data, []byte("hardstand:probe-"+"policy:v1:")); n != want {

@@ -49,7 +49,7 @@ func run(platforms []string, version string) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy} {
+		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain} {
 			prog, err := build(name, p)
 			if err != nil {
 				return fmt.Errorf("build %s for %s: %w", name, p, err)
@@ -113,14 +113,17 @@ func build(name string, p spec.Platform) (payload.Program, error) {
 // builds a program: static, stripped, and the same bytes on every machine.
 func Command(name string, p spec.Platform, out string) (args, env []string) {
 	flags, pkg := "-s -w -buildid=", "./probe"
-	if name == payload.Decoy {
+	if name == payload.Decoy || name == payload.DecoyPlain {
 		pkg = "./canary/decoy/multicall"
 	} else if p.Arch == "amd64" || p.Arch == "arm64" {
 		flags += " -E main.entry" // the entry point that answers before the runtime starts
 	}
 	args = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out}
-	if name == payload.ProbePlain {
+	switch name {
+	case payload.ProbePlain:
 		args = append(args, "-tags", "notls")
+	case payload.DecoyPlain:
+		args = append(args, "-tags", "nonet")
 	}
 	env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + p.Arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0"}
 	if p.Arch == "arm" {
