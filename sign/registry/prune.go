@@ -272,27 +272,47 @@ func Prune(ctx context.Context, o PruneOptions, plan PrunePlan) error {
 	if err != nil {
 		return fmt.Errorf("prune %s: %w", o.Repository, err)
 	}
-	for _, reference := range plan.references() {
-		if err := repo.delete(ctx, reference); err != nil {
-			return fmt.Errorf("prune %s: %w", o.Repository, err)
+	if err := repo.carryOut(ctx, plan); err != nil {
+		return fmt.Errorf("prune %s: %w", o.Repository, err)
+	}
+	return nil
+}
+
+func (r *Repository) carryOut(ctx context.Context, p PrunePlan) error {
+	for _, t := range p.Untag {
+		err := r.delete(ctx, t.Tag)
+		if cannotUntag(err) && slices.Contains(p.Delete, t.Digest) {
+			err = nil // the tag goes with its image
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, digest := range p.Delete {
+		if err := r.delete(ctx, digest.String()); err != nil {
+			return err
+		}
+	}
+	for _, t := range p.Detach {
+		err := r.delete(ctx, t.Tag)
+		if cannotUntag(err) && !slices.Contains(p.Kept, t.Digest) {
+			err = r.delete(ctx, t.Digest.String())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// references lists what to delete in order.
-func (p PrunePlan) references() []string {
-	var list []string
-	for _, t := range p.Untag {
-		list = append(list, t.Tag)
+// cannotUntag recognises registries that delete by digest only, as distribution
+// 2 does.
+func cannotUntag(err error) bool {
+	var te *transport.Error
+	if !errors.As(err, &te) {
+		return false
 	}
-	for _, digest := range p.Delete {
-		list = append(list, digest.String())
-	}
-	for _, t := range p.Detach {
-		list = append(list, t.Tag)
-	}
-	return list
+	return te.StatusCode == http.StatusMethodNotAllowed || te.StatusCode == http.StatusBadRequest
 }
 
 func samePlan(a, b PrunePlan) bool {
