@@ -119,6 +119,9 @@ func Command(name string, p spec.Platform, out string) (args, env []string) {
 		flags += " -E main.entry" // the entry point that answers before the runtime starts
 	}
 	args = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out}
+	if name == payload.Probe {
+		args = append(args, "-gcflags=crypto/tls=-l") // a tenth of a megabyte less, and no slower
+	}
 	switch name {
 	case payload.ProbePlain:
 		args = append(args, "-tags", "notls")
