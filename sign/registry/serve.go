@@ -50,6 +50,12 @@ func NewHandler(o ServeOptions) http.Handler {
 	return &strict{next: registry.New(options...), immutable: o.Immutable}
 }
 
+// Enforce stands in front of any registry and refuses to overwrite release tags,
+// as a repository with immutable tags does. It has to see every write.
+func Enforce(next http.Handler) http.Handler {
+	return &strict{next: next, immutable: true}
+}
+
 // Serve answers on a listener until the context ends. The listener must be on a
 // loopback address: the registry authenticates nobody.
 func Serve(ctx context.Context, l net.Listener, o ServeOptions) error {
@@ -130,12 +136,16 @@ func (s *strict) putTag(w http.ResponseWriter, req *http.Request, tag string) {
 	}
 }
 
+// exists looks for what a write would replace.
 func (s *strict) exists(req *http.Request) bool {
 	head := req.Clone(req.Context())
-	head.Method, head.Body = http.MethodHead, http.NoBody
+	head.Method, head.Body, head.ContentLength = http.MethodHead, http.NoBody, 0
+	head.Header.Del("Content-Length")
+	head.Header.Del("Content-Type")
 	answer := &statusOnly{header: http.Header{}}
 	s.next.ServeHTTP(answer, head)
-	return answer.status == http.StatusOK
+	// Whatever else the answer is, it does not say that the tag is free.
+	return answer.status != http.StatusNotFound
 }
 
 // statusOnly keeps the status of an answer nobody else sees.
