@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e bench bench-probe fuzz docs clean
+.PHONY: help build payload demo test check e2e bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -46,10 +46,20 @@ check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
 e2e: ## the real archive, real Docker, Debian's registry, the real cosign
 	@scripts/e2e
 
-bench: bench-probe ## every benchmark
+bench: bench-probe bench-publish bench-canary bench-health ## every benchmark
 
 bench-probe: build ## the probe beside its peers
 	@$(GO) run ./bench/probe
+
+bench-publish: build ## publish and verify base against a loopback registry
+	@mkdir -p out/bench && $(BIN)/hardstand build base -o oci:out/bench/base -q >/dev/null
+	@$(GO) test ./bench/publish -run '^$$' -bench . -benchtime 10x -layout $(CURDIR)/out/bench/base
+
+bench-health: ## app/health beside its peers
+	@app/in bench/health go run .
+
+bench-canary: ## decoys: from execution to alarm (needs root and Docker)
+	@$(GO) run ./bench/canary
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz $${FUZZTIME:-60s}
