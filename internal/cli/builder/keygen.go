@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,7 +20,7 @@ const (
 )
 
 func keygenCommand(f *cli.Frame) *cobra.Command {
-	var dir, passwordFile string
+	var dir, passwordFile, imported string
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a signing key",
@@ -32,14 +31,17 @@ files are never replaced.`,
 		Example: `  hardstand keygen
   HARDSTAND_PASSWORD=... hardstand keygen --dir keys`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runKeygen(cmd.Context(), f, dir, passwordFile) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runKeygen(cmd.Context(), f, dir, passwordFile, imported)
+		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
+	cmd.Flags().StringVar(&imported, "import", "", "seal this unencrypted private key `file` (PEM) instead of making one")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
 	return cmd
 }
 
-func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile string) error {
+func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile, imported string) error {
 	private, public := filepath.Join(dir, privateFile), filepath.Join(dir, publicFile)
 	for _, file := range []string{private, public} {
 		if _, err := os.Lstat(file); err == nil {
@@ -53,7 +55,7 @@ func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile string) erro
 	if len(passphrase) == 0 {
 		f.Note("the passphrase is empty: whoever reads %s can sign", private)
 	}
-	key, pub, err := sign.GenerateKey(passphrase)
+	key, pub, err := makeKey(imported, passphrase)
 	if err != nil {
 		return err
 	}
@@ -67,22 +69,14 @@ func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile string) erro
 	return nil
 }
 
-// loadSigner opens a private key file.
-func loadSigner(ctx context.Context, f *cli.Frame, file, passwordFile string) (*sign.Signer, error) {
-	data, err := readLimited(file, 1<<20)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read signing key: %w: hardstand keygen makes one", err)
+// makeKey generates a key pair, or seals one that exists.
+func makeKey(imported string, passphrase []byte) (private, public []byte, err error) {
+	if imported == "" {
+		return sign.GenerateKey(passphrase)
 	}
+	plain, err := readLimited(imported, 1<<20)
 	if err != nil {
-		return nil, fmt.Errorf("read signing key: %w", err)
+		return nil, nil, fmt.Errorf("import key: %w", err)
 	}
-	passphrase, err := f.Passphrase(ctx, os.LookupEnv, passwordFile, false)
-	if err != nil {
-		return nil, err
-	}
-	s, err := sign.LoadSigner(data, passphrase)
-	if err != nil {
-		return nil, fmt.Errorf("read signing key %s: %w", file, err)
-	}
-	return s, nil
+	return sign.ImportKey(plain, passphrase)
 }

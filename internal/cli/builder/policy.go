@@ -39,7 +39,7 @@ What a tool cannot express is an error, not left out.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
-	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, cyclonedx, provenance, or a predicate type URI")
+	cmd.Flags().StringSliceVar(&o.require, "require", nil, "predicate type `URIs` that must be attested")
 	cmd.Flags().StringVar(&o.signedAs, "signed-as", "", "`repository` that signatures state, when consumers pull from a replica")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`directory` for the files (default: print them)")
 	return cmd
@@ -54,7 +54,7 @@ func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository s
 		return err
 	}
 	files, err := policy.Generate(format, policy.Options{
-		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: predicateTypes(o.require),
+		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: o.require,
 	})
 	if err != nil {
 		return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,10 +22,13 @@ import (
 
 type publishOptions struct {
 	composeOptions
-	key, passwordFile string
-	format            string
-	move              bool
-	json              bool
+	signerOptions
+	replicas []string
+	format   string
+	move     bool
+	json     bool
+
+	trust trustOptions // of a keyless signature, to verify what was written
 }
 
 func publishCommand(f *cli.Frame) *cobra.Command {
@@ -47,15 +48,19 @@ Plain HTTP is spoken to loopback registries only. Credentials are those of the
 Docker configuration.`,
 		Example: `  hardstand publish static registry.example/base/static:2026.11.1 --key hardstand.key
   hardstand publish oci:./static registry.example/base/static --key hardstand.key
+  hardstand publish base registry.example/base:1 --key awskms://alias/release --replica eu.example/base
   hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runPublish(cmd.Context(), f, o, args[0], args[1])
 		},
 	}
-	o.flags(cmd.Flags())
-	cmd.Flags().StringVar(&o.key, "key", "", "private key `file` to sign with")
-	cmd.Flags().StringVar(&o.passwordFile, "password-file", "", "read the key's passphrase from this `file`")
+	o.composeOptions.flags(cmd.Flags())
+	o.signerOptions.flags(cmd.Flags())
+	cmd.Flags().StringArrayVar(&o.replicas, "replica", nil, "another `REGISTRY/REPOSITORY` to copy the image to under the same tag; may be repeated")
+	cmd.Flags().StringVar(&o.trust.identity, "identity", "", "`subject` that a keyless signature will have")
+	cmd.Flags().StringVar(&o.trust.issuer, "issuer", "", "`URL` of the issuer of that subject")
+	cmd.Flags().StringVar(&o.trust.trustedRoot, "trusted-root", "", "trusted_root.json `file` to verify a keyless signature with")
 	cmd.Flags().StringVar(&o.format, "format", "oci", "media types: oci, or docker for consumers that drop HEALTHCHECK otherwise")
 	cmd.Flags().BoolVar(&o.move, "move", false, "let the tag be taken from the image it names; tags with a digest in them never move")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -63,9 +68,6 @@ Docker configuration.`,
 }
 
 func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where string) error {
-	if o.key == "" {
-		return cli.Usagef("publish needs --key FILE: nothing is published unsigned")
-	}
 	format := oci.Format(o.format)
 	if format != oci.OCI && format != oci.Docker {
 		return cli.Usagef("format %q: want oci or docker", o.format)
@@ -73,9 +75,15 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if _, err := parseTarget(where, "0"); err != nil {
 		return err
 	}
-	signer, err := loadSigner(ctx, f, o.key, o.passwordFile)
+	signer, err := o.load(ctx, f)
 	if err != nil {
 		return err
+	}
+	var verify sign.VerifyOptions
+	if signer.Keyless() {
+		if verify, err = o.trust.options(f, "publish"); err != nil {
+			return err
+		}
 	}
 	p, err := o.prepare(ctx, f, what, format)
 	if err != nil {
@@ -93,18 +101,18 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err != nil {
 		return err
 	}
-	state, err := f.StateDir()
+	replicas, err := parseReplicas(o.replicas, tag.TagStr())
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return fmt.Errorf("open ledger: %w", err)
+	ledger, err := openLedger(f)
+	if err != nil {
+		return err
 	}
 	progress := f.NewProgress("publishing "+tag.String(), o.quiet)
 	defer progress.Stop()
 	result, err := registry.Publish(ctx, registry.PublishOptions{
-		Index: p.index, Tag: tag, Signer: signer, Attestations: p.attestations, Move: o.move,
-		Ledger:   registry.OpenLedger(filepath.Join(state, "ledger.jsonl")),
+		Index: p.index, Tag: tag, Signer: signer, Attestations: p.attestations, Move: o.move, Verify: verify, Ledger: ledger,
 		Progress: func(e registry.Event) { progress.Label("%s %s", e.Step, stepBytes(e)) },
 	})
 	progress.Stop()
@@ -115,7 +123,27 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err != nil {
 		return err
 	}
-	return printPublished(f, o.json, tag, result)
+	if err := printPublished(f, o.json, tag, result); err != nil || len(replicas) == 0 {
+		return err
+	}
+	if !signer.Keyless() {
+		verify = sign.VerifyOptions{Keys: []sign.Key{signer.Key()}}
+	}
+	verify.Platforms = true
+	copies, err := registry.Replicate(ctx, registry.ReplicateOptions{Source: tag, Targets: replicas, Verify: verify, Ledger: ledger})
+	for _, c := range copies {
+		fmt.Fprintf(f.Stderr, "%-10s %s %s\n", c.State, c.Name, c.Reason)
+	}
+	return err
+}
+
+// parseReplicas gives each replica the tag of the original.
+func parseReplicas(list []string, tag string) ([]name.Tag, error) {
+	var full []string
+	for _, s := range list {
+		full = append(full, s+":"+tag)
+	}
+	return parseTags(full)
 }
 
 func stepBytes(e registry.Event) string {

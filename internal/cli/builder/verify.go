@@ -13,14 +13,10 @@ import (
 )
 
 type verifyOptions struct {
-	keys    []string
-	require []string
-	layers  bool
-	json    bool
+	trustOptions
+	layers bool
+	json   bool
 }
-
-// predicateNames are short names for --require.
-var predicateNames = map[string]string{"spdx": sign.PredicateSPDX, "cyclonedx": sign.PredicateCycloneDX, "provenance": sign.PredicateProvenance}
 
 func verifyCommand(f *cli.Frame) *cobra.Command {
 	var o verifyOptions
@@ -35,27 +31,21 @@ refusal is explained, and the exit code is then 3.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(cmd.Context(), f, o, args[0]) },
 	}
-	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
-	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, cyclonedx, provenance, or a predicate type URI")
+	o.flags(cmd.Flags(), "key")
 	cmd.Flags().BoolVar(&o.layers, "layers", false, "read every layer and compare its digest")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
 
 func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) error {
-	if len(o.keys) == 0 {
-		return cli.Usagef("verify needs --key FILE: a signature by just anyone proves nothing")
+	opts, err := o.options(f, "verify")
+	if err != nil {
+		return err
 	}
+	opts.Layers = o.layers
 	ref, err := registry.ParseReference(arg)
 	if err != nil {
 		return cli.Usagef("%v", err)
-	}
-	opts := sign.VerifyOptions{Platforms: true, Layers: o.layers, Now: f.Now()}
-	if opts.Keys, err = loadPublicKeys(o.keys); err != nil {
-		return err
-	}
-	for _, uri := range predicateTypes(o.require) {
-		opts.Require = append(opts.Require, sign.Requirement{PredicateType: uri})
 	}
 	report, err := registry.Verify(ctx, ref, registry.Remote{}, opts)
 	var refused *sign.RefusedError
@@ -74,18 +64,6 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 		printReport(f, report, "")
 	}
 	return nil
-}
-
-// predicateTypes gives the URIs of attestation types.
-func predicateTypes(names []string) []string {
-	var uris []string
-	for _, n := range names {
-		if uri, ok := predicateNames[n]; ok {
-			n = uri
-		}
-		uris = append(uris, n)
-	}
-	return uris
 }
 
 // loadPublicKeys reads public key files.

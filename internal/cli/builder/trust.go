@@ -1,0 +1,124 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign"
+)
+
+// trustOptions are the flags that say whose signature counts.
+type trustOptions struct {
+	keys           []string
+	identity       string
+	identityRegexp string
+	issuer         string
+	repository     string
+	trustedRoot    string
+	require        []string
+}
+
+func (o *trustOptions) flags(flags *pflag.FlagSet, keys string) {
+	flags.StringSliceVar(&o.keys, keys, nil, "public key `files`; one match is enough")
+	flags.StringVar(&o.identity, "identity", "", "`subject` of the certificate of a keyless signature")
+	flags.StringVar(&o.identityRegexp, "identity-regexp", "", "regular `expression` that the whole subject must match")
+	flags.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer that vouched for the subject")
+	flags.StringVar(&o.repository, "github-repository", "", "`OWNER/NAME` that the certificate must state")
+	flags.StringVar(&o.trustedRoot, "trusted-root", "", "trusted_root.json `file` that certificates are judged by; nothing is fetched")
+	flags.StringArrayVar(&o.require, "require", nil, "attestation that must be there, such as spdx, cyclonedx, provenance,builder=URI or a predicate type URI; may be repeated")
+}
+
+// options reads the files that the flags name.
+func (o *trustOptions) options(f *cli.Frame, command string) (sign.VerifyOptions, error) {
+	opts := sign.VerifyOptions{Platforms: true, Now: f.Now()}
+	keyless := o.identity != "" || o.identityRegexp != "" || o.issuer != ""
+	switch {
+	case len(o.keys) == 0 && !keyless:
+		return opts, cli.Usagef("%s needs --key FILE, or --identity and --issuer: a signature by just anyone proves nothing", command)
+	case keyless && (o.identity == "" && o.identityRegexp == "" || o.issuer == "" || o.trustedRoot == ""):
+		return opts, cli.Usagef("a keyless signature is judged by --identity or --identity-regexp, --issuer and --trusted-root together")
+	}
+	var err error
+	if opts.Keys, err = loadPublicKeys(o.keys); err != nil {
+		return opts, err
+	}
+	if keyless {
+		data, err := readLimited(o.trustedRoot, 4<<20)
+		if err != nil {
+			return opts, fmt.Errorf("read trusted root: %w", err)
+		}
+		if opts.TrustedRoot, err = sign.LoadTrustedRoot(data); err != nil {
+			return opts, fmt.Errorf("read trusted root %s: %w", o.trustedRoot, err)
+		}
+		opts.Identities = []sign.Identity{{Subject: o.identity, SubjectRegexp: o.identityRegexp, Issuer: o.issuer, Repository: o.repository}}
+	}
+	for _, text := range o.require {
+		r, err := sign.ParseRequirement(text, f.Now())
+		if err != nil {
+			return opts, cli.Usagef("--require %s: %v", text, err)
+		}
+		opts.Require = append(opts.Require, r)
+	}
+	return opts, nil
+}
+
+// signerOptions are the flags that say what to sign with.
+type signerOptions struct {
+	key           string
+	passwordFile  string
+	signingConfig string
+}
+
+func (o *signerOptions) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.key, "key", "", "private key `file`, or a key of a KMS such as awskms://ALIAS")
+	flags.StringVar(&o.passwordFile, "password-file", "", "read the key's passphrase from this `file`")
+	flags.StringVar(&o.signingConfig, "signing-config", "", "sign keylessly as a GitHub Actions job, with the services of this signing_config.json `file`")
+}
+
+// load opens the signer.
+func (o *signerOptions) load(ctx context.Context, f *cli.Frame) (*sign.Signer, error) {
+	switch {
+	case o.key != "" && o.signingConfig != "":
+		return nil, cli.Usagef("--key and --signing-config exclude each other")
+	case o.signingConfig != "":
+		return o.keyless(f)
+	case o.key == "":
+		return nil, cli.Usagef("--key FILE, a KMS key or --signing-config is needed: nothing is published unsigned")
+	case sign.IsKMSReference(o.key):
+		return sign.LoadKMS(ctx, o.key)
+	}
+	data, err := readLimited(o.key, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read signing key: %w: hardstand keygen makes one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	passphrase, err := f.Passphrase(ctx, os.LookupEnv, o.passwordFile, false)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sign.LoadSigner(data, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key %s: %w", o.key, err)
+	}
+	return s, nil
+}
+
+func (o *signerOptions) keyless(f *cli.Frame) (*sign.Signer, error) {
+	config, err := readLimited(o.signingConfig, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("read signing config: %w", err)
+	}
+	url, token := f.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), f.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+	if url == "" || token == "" {
+		return nil, errors.New("sign keylessly: this is no GitHub Actions job with the permission id-token: write")
+	}
+	return sign.NewKeyless(sign.KeylessOptions{Token: sign.GitHubToken(url, token, nil), SigningConfig: config})
+}
