@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
+.PHONY: help build payload demo test check e2e e2e-keyless bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -45,6 +45,9 @@ check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
 
 e2e: ## the real archive, real Docker, Debian's registry, the real cosign
 	@scripts/e2e
+
+e2e-keyless: ## keyless signing against a local Fulcio, Rekor and timestamp authority
+	@$(GO) test -tags e2ekeyless -count=1 -timeout 40m ./e2e/sign
 
 bench: bench-probe bench-publish bench-canary bench-health ## every benchmark
 
