@@ -12,7 +12,7 @@ ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 .PHONY: help build payload demo test check e2e e2e-keyless bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 
 payload: ## compile the probe and the decoys that go into images
 	@$(GO) run ./build/payload/gen -platforms $(PLATFORMS) -version $(VERSION)
