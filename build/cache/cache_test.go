@@ -255,8 +255,8 @@ func TestConcurrentWritersOfOneBlob(t *testing.T) {
 }
 
 func TestFullDiskIsAnErrorAndLeavesNothing(t *testing.T) {
-	// A directory that cannot be written stands in here; the end-to-end suite
-	// fills a real file system.
+	// A directory that cannot be written stands in here; the tests of package
+	// build fill a real file system.
 	c := open(t)
 	if err := os.RemoveAll(filepath.Join(c.Dir(), "tmp")); err != nil {
 		t.Fatal(err)

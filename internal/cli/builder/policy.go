@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign"
 	"github.com/hardstand/hardstand/sign/policy"
 )
 
@@ -31,6 +32,7 @@ func policyCommand(f *cli.Frame) *cobra.Command {
 of a repository that are unsigned, signed by somebody else, or only attested.
 What a tool cannot express is an error, not left out.`,
 		Example: `  hardstand policy kyverno registry.example/base/static --key hardstand.pub
+  hardstand policy kyverno registry.example/base/static --key hardstand.pub --require spdx
   hardstand policy containers registry.example/base/static --key hardstand.pub -o policy`,
 		Args:      cobra.ExactArgs(2),
 		ValidArgs: names,
@@ -39,10 +41,27 @@ What a tool cannot express is an error, not left out.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
-	cmd.Flags().StringSliceVar(&o.require, "require", nil, "predicate type `URIs` that must be attested")
+	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, cyclonedx, provenance and so on, or a predicate type URI")
 	cmd.Flags().StringVar(&o.signedAs, "signed-as", "", "`repository` that signatures state, when consumers pull from a replica")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`directory` for the files (default: print them)")
 	return cmd
+}
+
+// predicateTypes gives the URIs of attestation types. Conditions on their
+// content are refused: a policy that left them out would be believed.
+func predicateTypes(f *cli.Frame, names []string) ([]string, error) {
+	var uris []string
+	for _, name := range names {
+		r, err := sign.ParseRequirement(name, f.Now())
+		if err != nil {
+			return nil, cli.Usagef("--require %s: %v", name, err)
+		}
+		if strings.ContainsRune(name, '=') {
+			return nil, cli.Usagef("--require %s: a policy checks that an attestation is there, not what it says", name)
+		}
+		uris = append(uris, r.PredicateType)
+	}
+	return uris, nil
 }
 
 func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository string) error {
@@ -53,8 +72,12 @@ func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository s
 	if err != nil {
 		return err
 	}
+	types, err := predicateTypes(f, o.require)
+	if err != nil {
+		return err
+	}
 	files, err := policy.Generate(format, policy.Options{
-		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: o.require,
+		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: types,
 	})
 	if err != nil {
 		return err

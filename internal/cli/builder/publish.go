@@ -75,6 +75,9 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if _, err := parseTarget(where, "0"); err != nil {
 		return err
 	}
+	if _, err := parseReplicas(o.replicas, "0"); err != nil {
+		return err
+	}
 	signer, err := o.load(ctx, f)
 	if err != nil {
 		return err

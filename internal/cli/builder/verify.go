@@ -23,9 +23,9 @@ func verifyCommand(f *cli.Frame) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify REGISTRY/REPOSITORY[:TAG|@DIGEST]",
 		Short: "Check that an image is signed, by whom, and what is attested",
-		Long: `Check that an image and every platform of it are signed with one of the keys.
-An attestation about an image, such as its SBOM, is not a signature of it. Every
-refusal is explained, and the exit code is then 3.`,
+		Long: `Check that an image and every platform of it are signed: with one of the keys, or
+keylessly by an identity that an issuer vouches for. An attestation about an image, such as its SBOM, is not a signature of
+it. Every refusal is explained, and the exit code is then 3.`,
 		Example: `  hardstand verify registry.example/base/static:1 --key hardstand.pub
   hardstand verify 127.0.0.1:5000/static:1 --key hardstand.pub --require spdx --layers --json`,
 		Args: cobra.ExactArgs(1),
