@@ -28,6 +28,7 @@ import (
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/canary/alert"
 )
 
 const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -549,6 +550,40 @@ func TestAPackageThatIsNotWhatTheLockSaysIsRefused(t *testing.T) {
 	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
 	if err == nil || !strings.Contains(err.Error(), "the lock says") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// Tokens and decoys stand in a layer of their own, are in the register, and
+// change nothing else.
+func TestCanaryLayer(t *testing.T) {
+	dir, keys := mirror(t)
+	w := open(t, dir, keys, t.TempDir())
+	plain := w.build(t, parse(t, definition), build.Options{}).Images[0]
+	d := parse(t, definition+"canary: {decoys: [ls, wget], tokens: [aws], collector: \"https://alarms.example\"}\n")
+	master := alert.NewMaster()
+	img := w.build(t, d, build.Options{Canary: master}).Images[0]
+	again := open(t, dir, keys, t.TempDir()).build(t, d, build.Options{Canary: master}).Images[0]
+	other := w.build(t, d, build.Options{Canary: alert.NewMaster()}).Images[0]
+	layers := layerDigests(t, img)
+	if !slices.Equal(layers, layerDigests(t, again)) {
+		t.Error("the same secret gives other layers")
+	}
+	if n := len(layers) - 1; !slices.Equal(layers[:n], layerDigests(t, plain)) || layers[n] == layerDigests(t, other)[n] {
+		t.Error("the secret does not decide the top layer, and it alone")
+	}
+	got := content(t, img)
+	for p, want := range map[string]string{"usr/bin/ls": "0111", "home/nonroot/.aws": "dir 0700 65532:65532", "home/nonroot/.aws/credentials": "0600 65532:65532"} {
+		if !strings.Contains(got[p], want) {
+			t.Errorf("/%s is %q, want %s", p, got[p], want)
+		}
+	}
+	if img.Register == nil || img.Register.Decoys == nil || img.Register.Tokens == nil || len(img.Register.Decoys.Decoys) != 2 {
+		t.Errorf("register: %+v", img.Register)
+	}
+	for _, public := range [][]byte{img.SPDX, img.CycloneDX, img.Provenance} {
+		if strings.Contains(string(public), "wget") || strings.Contains(string(public), ".aws") {
+			t.Errorf("a public document names what was planted: %s", public)
+		}
 	}
 }
 

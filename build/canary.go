@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"time"
 
@@ -119,7 +120,15 @@ func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest in
 		return nil, nil, err
 	}
 	var files []rootfs.Content
+	made := map[string]bool{}
 	for _, f := range r.Files {
+		// A directory such as .aws belongs to whoever owns the file in it.
+		if dir := path.Dir(relative(f.Path)); !made[dir] {
+			made[dir] = true
+			if _, _, exists := img.Tree.Lookup(dir); !exists {
+				files = append(files, rootfs.Content{Entry: rootfs.Entry{Path: dir, Type: rootfs.Dir, Mode: 0o700, UID: user, GID: user, ModTime: newest}})
+			}
+		}
 		files = append(files, rootfs.Content{
 			Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), UID: user, GID: user, ModTime: f.ModTime.Unix()}, Data: f.Content,
 		})
