@@ -40,8 +40,12 @@ func WriteLayout(dir string, idx v1.ImageIndex, ref string) error {
 	return nil
 }
 
+// ClaimsFile is a file beside a layout's index.json: in-toto statements about
+// its images, unsigned, one a line. Publishing the layout signs them.
+const ClaimsFile = "attestations.intoto.jsonl"
+
 // layoutFiles are what a layout has at its top.
-var layoutFiles = map[string]bool{"oci-layout": true, "index.json": true, "blobs": true}
+var layoutFiles = map[string]bool{"oci-layout": true, "index.json": true, "blobs": true, ClaimsFile: true}
 
 // replaceable reports an error for a directory that holds anything but a
 // layout of one image, whose loss the caller has asked for.

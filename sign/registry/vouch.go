@@ -84,7 +84,7 @@ func (p *publication) own() sign.VerifyOptions {
 
 func (p *publication) prepare(ctx context.Context, s subject, have sign.Report) (attachment, error) {
 	a := attachment{subject: s.desc}
-	if !p.Signer.Keyless() && !hasForm(have.Signatures, sign.FormLegacy) {
+	if !p.attestOnly && !p.Signer.Keyless() && !hasForm(have.Signatures, sign.FormLegacy) {
 		l, err := p.Signer.SignImage(ctx, p.Identity, s.desc.Digest)
 		if err != nil {
 			return a, err
@@ -92,7 +92,7 @@ func (p *publication) prepare(ctx context.Context, s subject, have sign.Report) 
 		a.signatures = append(a.signatures, l)
 	}
 	var wanted []wantedStatement
-	if !hasForm(have.Signatures, sign.FormBundle) {
+	if !p.attestOnly && !hasForm(have.Signatures, sign.FormBundle) {
 		// Its envelope is left out: in .att it would pass for an attestation.
 		wanted = append(wanted, wantedStatement{sign.SignatureStatement(s.desc.Digest), true, false})
 	}

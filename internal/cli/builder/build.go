@@ -78,13 +78,19 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) err
 	if err != nil {
 		return err
 	}
-	return deliver(ctx, f, o, s.definition.Name, target, r)
+	return deliver(ctx, f, o, s.definition, target, r)
 }
 
 // deliver writes a result to its target and reports it.
-func deliver(ctx context.Context, f *cli.Frame, o buildOptions, name string, target output, r *build.Result) error {
+func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definition, target output, r *build.Result) error {
+	name := d.Name
 	if err := target.write(ctx, f, r); err != nil {
 		return err
+	}
+	if target.kind == "oci" {
+		if err := writeClaims(target.path, d, f.Version, r); err != nil {
+			return err
+		}
 	}
 	if o.sbom != "" {
 		if err := writeSBOMs(o.sbom, name, r); err != nil {

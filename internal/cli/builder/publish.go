@@ -24,6 +24,7 @@ type publishOptions struct {
 	composeOptions
 	signerOptions
 	replicas []string
+	claims   []string
 	format   string
 	move     bool
 	json     bool
@@ -49,7 +50,8 @@ Docker configuration.`,
 		Example: `  hardstand publish static registry.example/base/static:2026.11.1 --key hardstand.key
   hardstand publish oci:./static registry.example/base/static --key hardstand.key
   hardstand publish base registry.example/base:1 --key awskms://alias/release --replica eu.example/base
-  hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json`,
+  hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json
+  hardstand publish oci:server.oci registry.example/server:1 --key hardstand.key --attest tests=results.json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runPublish(cmd.Context(), f, o, args[0], args[1])
@@ -58,6 +60,7 @@ Docker configuration.`,
 	o.composeOptions.flags(cmd.Flags())
 	o.signerOptions.flags(cmd.Flags())
 	cmd.Flags().StringArrayVar(&o.replicas, "replica", nil, "another `REGISTRY/REPOSITORY` to copy the image to under the same tag; may be repeated")
+	cmd.Flags().StringArrayVar(&o.claims, "attest", nil, "also attest `TYPE[@PLATFORM]=FILE`, such as vulns=scan.json; may be repeated")
 	cmd.Flags().StringVar(&o.trust.identity, "identity", "", "`subject` that a keyless signature will have")
 	cmd.Flags().StringVar(&o.trust.issuer, "issuer", "", "`URL` of the issuer of that subject")
 	cmd.Flags().StringVar(&o.trust.trustedRoot, "trusted-root", "", "trusted_root.json `file` to verify a keyless signature with")
@@ -92,6 +95,11 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err != nil {
 		return err
 	}
+	claims, err := readClaims(o.claims, p.platforms)
+	if err != nil {
+		return err
+	}
+	p.attestations = append(p.attestations, claims...)
 	digest, err := p.index.Digest()
 	if err != nil {
 		return err
@@ -179,14 +187,18 @@ type prepared struct {
 	created      time.Time
 }
 
+// platforms finds the manifest of each platform, OS/ARCH[/VARIANT].
+func (p prepared) platforms() (map[string]v1.Hash, error) {
+	return platformDigests(p.index)
+}
+
 func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string, format oci.Format) (prepared, error) {
 	if dir, ok := strings.CutPrefix(what, "oci:"); ok {
 		idx, err := oci.ReadLayout(dir)
 		if err != nil {
 			return prepared{}, err
 		}
-		f.Note("an image from a layout is published without SBOM and provenance: publish the definition to have one")
-		return prepared{index: idx, version: "0", created: f.Now()}, nil
+		return prepareLayout(f, dir, idx)
 	}
 	s, err := loadSource(what)
 	if err != nil {

@@ -25,7 +25,7 @@ them, signs them, and publishes them under tags that are never overwritten.`,
 	}
 	root.AddCommand(
 		imagesCommand(f), lockCommand(f), buildCommand(f), wrapCommand(f),
-		publishCommand(f), verifyCommand(f), keygenCommand(f), policyCommand(f), replicateCommand(f), resignCommand(f), pruneCommand(f),
+		publishCommand(f), attestCommand(f), verifyCommand(f), keygenCommand(f), policyCommand(f), replicateCommand(f), resignCommand(f), pruneCommand(f),
 		canaryCommand(f), registryCommand(f), cacheCommand(f),
 	)
 	return root

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -66,6 +67,26 @@ func (o *trustOptions) options(f *cli.Frame, command string) (sign.VerifyOptions
 		opts.Require = append(opts.Require, r)
 	}
 	return opts, nil
+}
+
+// demands names what the flags demand, as a URI with the flags as its query.
+// Of keys it has the content's digest, since a file's name says nothing.
+func (o *trustOptions) demands(keys []sign.Key) string {
+	q := url.Values{}
+	for _, k := range keys {
+		q.Add("key", k.ID)
+	}
+	for name, value := range map[string]string{
+		"identity": o.identity, "identity-regexp": o.identityRegexp, "issuer": o.issuer, "github-repository": o.repository,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for _, r := range o.require {
+		q.Add("require", r)
+	}
+	return "urn:hardstand:verify?=" + q.Encode()
 }
 
 // signerOptions are the flags that say what to sign with.

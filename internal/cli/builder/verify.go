@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
+	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/sign"
 	"github.com/hardstand/hardstand/sign/registry"
@@ -14,8 +16,10 @@ import (
 
 type verifyOptions struct {
 	trustOptions
-	layers bool
-	json   bool
+	layers  bool
+	json    bool
+	summary string
+	policy  string
 }
 
 func verifyCommand(f *cli.Frame) *cobra.Command {
@@ -27,12 +31,15 @@ func verifyCommand(f *cli.Frame) *cobra.Command {
 keylessly by an identity that an issuer vouches for. An attestation about an image, such as its SBOM, is not a signature of
 it. Every refusal is explained, and the exit code is then 3.`,
 		Example: `  hardstand verify registry.example/base/static:1 --key hardstand.pub
-  hardstand verify 127.0.0.1:5000/static:1 --key hardstand.pub --require spdx --layers --json`,
+  hardstand verify 127.0.0.1:5000/static:1 --key hardstand.pub --require spdx --layers --json
+  hardstand verify registry.example/base/static:1 --key hardstand.pub --require vulns,below=high,age=168h --vsa summary.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(cmd.Context(), f, o, args[0]) },
 	}
 	o.flags(cmd.Flags(), "key")
 	cmd.Flags().BoolVar(&o.layers, "layers", false, "read every layer and compare its digest")
+	cmd.Flags().StringVar(&o.summary, "vsa", "", "write a verification summary, to be attested with hardstand attest, to this `file`")
+	cmd.Flags().StringVar(&o.policy, "vsa-policy", "", "`URI` of the policy that the summary names (default: one that repeats what was demanded)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
@@ -62,6 +69,27 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 	}
 	if !o.json {
 		printReport(f, report, "")
+	}
+	return o.writeSummary(f, opts, ref, report)
+}
+
+// writeSummary says in a SLSA verification summary that an image was accepted.
+func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, ref name.Reference, report sign.Report) error {
+	if o.summary == "" {
+		return nil
+	}
+	policy := o.policy
+	if policy == "" {
+		policy = o.demands(opts.Keys)
+	}
+	summary, err := sign.NewVSA(report, sign.VSAOptions{
+		Verifier: build.SourceURL, Resource: "oci://" + ref.Context().Digest(report.Digest.String()).Name(), Policy: policy, Time: f.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := writeFile(o.summary, summary, 0o644); err != nil {
+		return fmt.Errorf("write verification summary: %w", err)
 	}
 	return nil
 }

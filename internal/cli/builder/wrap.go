@@ -118,7 +118,7 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 	if err != nil {
 		return err
 	}
-	return deliver(ctx, f, o.buildOptions, o.name, target, r)
+	return deliver(ctx, f, o.buildOptions, s.definition, target, r)
 }
 
 // baseFor chooses the smallest built-in image that has what programs need.
