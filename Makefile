@@ -46,7 +46,7 @@ check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
 e2e: ## the real archive, real Docker, Debian's registry, the real cosign
 	@scripts/e2e
 
-e2e-keyless: ## keyless signing against a local Fulcio, Rekor and timestamp authority
+e2e-keyless: payload ## keyless signing against a local Fulcio, Rekor and timestamp authority
 	@$(GO) test -tags e2ekeyless -count=1 -timeout 40m ./e2e/sign
 
 bench: bench-probe bench-publish bench-canary bench-health ## every benchmark

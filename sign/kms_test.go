@@ -2,26 +2,20 @@ package sign
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
+	"github.com/hardstand/hardstand/sign/kmstest"
 )
 
 // TestMain makes the test binary a plugin when it is called by the plugin's
 // name: the other side of the protocol is a process, as in life.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "sigstore-kms-test" {
-		if err := plugin(); err != nil {
+	if filepath.Base(os.Args[0]) == kmstest.Program {
+		if err := kmstest.Main(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -30,45 +24,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func plugin() error {
-	args, err := handler.GetPluginArgs(os.Args)
-	if err != nil {
-		return err
-	}
-	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), keyOf(args.InitOptions.KeyResourceID))
-	if err != nil {
-		return err
-	}
-	sv, err := signature.LoadECDSASignerVerifier(key, crypto.SHA256)
-	if err != nil {
-		return err
-	}
-	_, err = handler.Dispatch(os.Stdout, os.Stdin, args, service{sv})
-	return err
-}
-
-// keyOf derives the service's key from its name.
-func keyOf(name string) []byte {
-	sum := sha256.Sum256([]byte(name))
-	return sum[:]
-}
-
-type service struct{ *signature.ECDSASignerVerifier }
-
-func (service) CreateKey(context.Context, string) (crypto.PublicKey, error) { return nil, io.EOF }
-func (service) SupportedAlgorithms() []string                               { return []string{"ecdsa-p256-sha256"} }
-func (service) DefaultAlgorithm() string                                    { return "ecdsa-p256-sha256" }
-func (s service) CryptoSigner(context.Context, func(error)) (crypto.Signer, crypto.SignerOpts, error) {
-	return nil, nil, io.EOF
-}
-
 func TestLoadKMS(t *testing.T) {
 	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "sigstore-kms-test")); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, kmstest.Program)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)

@@ -56,7 +56,7 @@ func runAttest(ctx context.Context, f *cli.Frame, o attestOptions, arg string) e
 	if opts.Signer, err = o.load(ctx, f); err != nil {
 		return err
 	}
-	if opts.Verify, err = o.imageTrust(f, opts.Signer); err != nil {
+	if opts.Verify, err = o.imageTrust(ctx, f, opts.Signer); err != nil {
 		return err
 	}
 	if opts.Signer.Keyless() {
@@ -88,10 +88,10 @@ func runAttest(ctx context.Context, f *cli.Frame, o attestOptions, arg string) e
 }
 
 // imageTrust says who must have signed the image.
-func (o *attestOptions) imageTrust(f *cli.Frame, signer *sign.Signer) (sign.VerifyOptions, error) {
+func (o *attestOptions) imageTrust(ctx context.Context, f *cli.Frame, signer *sign.Signer) (sign.VerifyOptions, error) {
 	given := len(o.trust.keys) > 0 || o.trust.identity != "" || o.trust.identityRegexp != "" || o.trust.issuer != ""
 	if given || signer.Keyless() {
-		return o.trust.options(f, "attest")
+		return o.trust.options(ctx, f, "attest")
 	}
 	return sign.VerifyOptions{Platforms: true, Now: f.Now(), Keys: []sign.Key{signer.Key()}}, nil
 }

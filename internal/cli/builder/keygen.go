@@ -20,23 +20,31 @@ const (
 )
 
 func keygenCommand(f *cli.Frame) *cobra.Command {
-	var dir, passwordFile, imported string
+	var dir, passwordFile, imported, public string
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a signing key",
 		Long: `Make a signing key: hardstand.key, encrypted with a passphrase, and
 hardstand.pub. Both are in cosign's form. The passphrase comes from
 HARDSTAND_PASSWORD, COSIGN_PASSWORD, --password-file or the terminal. Existing
-files are never replaced.`,
+files are never replaced.
+
+A key that lives in a key management service has no file: --public prints its
+public half, for those who verify without access to the service.`,
 		Example: `  hardstand keygen
-  HARDSTAND_PASSWORD=... hardstand keygen --dir keys`,
+  HARDSTAND_PASSWORD=... hardstand keygen --dir keys
+  hardstand keygen --public awskms:///alias/release >hardstand.pub`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if public != "" {
+				return printPublic(cmd.Context(), f, public)
+			}
 			return runKeygen(cmd.Context(), f, dir, passwordFile, imported)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
 	cmd.Flags().StringVar(&imported, "import", "", "seal this unencrypted private key `file` (PEM) instead of making one")
+	cmd.Flags().StringVar(&public, "public", "", "print the public key of this `key` of a KMS instead, such as awskms://ALIAS")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
 	return cmd
 }
@@ -67,6 +75,18 @@ func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile, imported st
 	}
 	fmt.Fprintf(f.Stdout, "%s\n%s\n", private, public)
 	return nil
+}
+
+func printPublic(ctx context.Context, f *cli.Frame, key string) error {
+	if !sign.IsKMSReference(key) {
+		return cli.Usagef("--public %s: want a key of a KMS, NAME://KEY", key)
+	}
+	s, err := sign.LoadKMS(ctx, key)
+	if err != nil {
+		return err
+	}
+	_, err = f.Stdout.Write(s.Key().PEM)
+	return err
 }
 
 // makeKey generates a key pair, or seals one that exists.

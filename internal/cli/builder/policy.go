@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -13,10 +14,12 @@ import (
 )
 
 type policyOptions struct {
-	keys     []string
-	require  []string
-	signedAs string
-	output   string
+	keys         []string
+	identity     sign.Identity
+	privateTrust bool
+	require      []string
+	signedAs     string
+	output       string
 }
 
 func policyCommand(f *cli.Frame) *cobra.Command {
@@ -33,14 +36,20 @@ of a repository that are unsigned, signed by somebody else, or only attested.
 What a tool cannot express is an error, not left out.`,
 		Example: `  hardstand policy kyverno registry.example/base/static --key hardstand.pub
   hardstand policy kyverno registry.example/base/static --key hardstand.pub --require spdx
-  hardstand policy containers registry.example/base/static --key hardstand.pub -o policy`,
+  hardstand policy containers registry.example/base/static --key hardstand.pub -o policy
+  hardstand policy github registry.example/base/static --issuer https://token.actions.githubusercontent.com \
+    --identity https://github.com/team/app/.github/workflows/release.yaml@refs/heads/main`,
 		Args:      cobra.ExactArgs(2),
 		ValidArgs: names,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return runPolicy(f, o, policy.Format(args[0]), args[1])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runPolicy(cmd.Context(), f, o, policy.Format(args[0]), args[1])
 		},
 	}
-	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`; one match is enough")
+	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`, or keys of a KMS such as awskms://ALIAS; one match is enough")
+	cmd.Flags().StringVar(&o.identity.Subject, "identity", "", "`subject` of keyless signatures to accept")
+	cmd.Flags().StringVar(&o.identity.SubjectRegexp, "identity-regexp", "", "regular `expression` that the whole subject must match")
+	cmd.Flags().StringVar(&o.identity.Issuer, "issuer", "", "`URL` of the issuer that vouches for the subject")
+	cmd.Flags().BoolVar(&o.privateTrust, "private-trust", false, "the identities are those of a private sigstore instance")
 	cmd.Flags().StringSliceVar(&o.require, "require", nil, "attestation `types` that must be there: spdx, cyclonedx, provenance and so on, or a predicate type URI")
 	cmd.Flags().StringVar(&o.signedAs, "signed-as", "", "`repository` that signatures state, when consumers pull from a replica")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`directory` for the files (default: print them)")
@@ -64,11 +73,15 @@ func predicateTypes(f *cli.Frame, names []string) ([]string, error) {
 	return uris, nil
 }
 
-func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository string) error {
-	if len(o.keys) == 0 {
-		return cli.Usagef("policy needs --key FILE")
+func runPolicy(ctx context.Context, f *cli.Frame, o policyOptions, format policy.Format, repository string) error {
+	keyless := o.identity != sign.Identity{}
+	switch {
+	case len(o.keys) == 0 && !keyless:
+		return cli.Usagef("policy needs --key FILE, or --identity and --issuer")
+	case keyless && (o.identity.Subject+o.identity.SubjectRegexp == "" || o.identity.Issuer == ""):
+		return cli.Usagef("keyless signatures are accepted by --identity or --identity-regexp together with --issuer")
 	}
-	keys, err := loadPublicKeys(o.keys)
+	keys, err := loadPublicKeys(ctx, o.keys)
 	if err != nil {
 		return err
 	}
@@ -76,9 +89,13 @@ func runPolicy(f *cli.Frame, o policyOptions, format policy.Format, repository s
 	if err != nil {
 		return err
 	}
-	files, err := policy.Generate(format, policy.Options{
-		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: types,
-	})
+	opts := policy.Options{
+		Repository: repository, SignedAs: o.signedAs, Keys: keys, Attestations: types, PrivateTrust: o.privateTrust,
+	}
+	if keyless {
+		opts.Identities = []sign.Identity{o.identity}
+	}
+	files, err := policy.Generate(format, opts)
 	if err != nil {
 		return err
 	}

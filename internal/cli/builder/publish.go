@@ -87,7 +87,7 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	}
 	var verify sign.VerifyOptions
 	if signer.Keyless() {
-		if verify, err = o.trust.options(f, "publish"); err != nil {
+		if verify, err = o.trust.options(ctx, f, "publish"); err != nil {
 			return err
 		}
 	}

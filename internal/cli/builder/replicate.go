@@ -64,7 +64,7 @@ a target that fails does not hide another.`,
 type replicateFunc func(context.Context, registry.ReplicateOptions) ([]registry.Replica, error)
 
 func runReplicate(ctx context.Context, f *cli.Frame, o replicateOptions, do replicateFunc, args []string) error {
-	verify, err := o.options(f, "replicate")
+	verify, err := o.options(ctx, f, "replicate")
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ signatures stay.`,
 }
 
 func runResign(ctx context.Context, f *cli.Frame, o resignOptions, args []string) error {
-	verify, err := o.options(f, "resign")
+	verify, err := o.options(ctx, f, "resign")
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/builder"
+	"github.com/hardstand/hardstand/sign/kmstest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +28,11 @@ func TestMain(m *testing.M) {
 		f := cli.System("test")
 		f.Now = func() time.Time { return debtest.Epoch.Add(time.Hour) }
 		os.Exit(cli.Run(ctx, f, builder.New(f), os.Args[1:])) //nolint:gocritic // the process ends here
+	}, kmstest.Program: func() {
+		if err := kmstest.Main(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}})
 }
 

@@ -26,7 +26,7 @@ type trustOptions struct {
 }
 
 func (o *trustOptions) flags(flags *pflag.FlagSet, keys string) {
-	flags.StringSliceVar(&o.keys, keys, nil, "public key `files`; one match is enough")
+	flags.StringSliceVar(&o.keys, keys, nil, "public key `files`, or keys of a KMS such as awskms://ALIAS; one match is enough")
 	flags.StringVar(&o.identity, "identity", "", "`subject` of the certificate of a keyless signature")
 	flags.StringVar(&o.identityRegexp, "identity-regexp", "", "regular `expression` that the whole subject must match")
 	flags.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer that vouched for the subject")
@@ -36,7 +36,7 @@ func (o *trustOptions) flags(flags *pflag.FlagSet, keys string) {
 }
 
 // options reads the files that the flags name.
-func (o *trustOptions) options(f *cli.Frame, command string) (sign.VerifyOptions, error) {
+func (o *trustOptions) options(ctx context.Context, f *cli.Frame, command string) (sign.VerifyOptions, error) {
 	opts := sign.VerifyOptions{Platforms: true, Now: f.Now()}
 	keyless := o.identity != "" || o.identityRegexp != "" || o.issuer != ""
 	switch {
@@ -46,7 +46,7 @@ func (o *trustOptions) options(f *cli.Frame, command string) (sign.VerifyOptions
 		return opts, cli.Usagef("a keyless signature is judged by --identity or --identity-regexp, --issuer and --trusted-root together")
 	}
 	var err error
-	if opts.Keys, err = loadPublicKeys(o.keys); err != nil {
+	if opts.Keys, err = loadPublicKeys(ctx, o.keys); err != nil {
 		return opts, err
 	}
 	if keyless {

@@ -45,7 +45,7 @@ it. Every refusal is explained, and the exit code is then 3.`,
 }
 
 func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) error {
-	opts, err := o.options(f, "verify")
+	opts, err := o.options(ctx, f, "verify")
 	if err != nil {
 		return err
 	}
@@ -94,10 +94,18 @@ func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, ref n
 	return nil
 }
 
-// loadPublicKeys reads public key files.
-func loadPublicKeys(files []string) ([]sign.Key, error) {
+// loadPublicKeys reads public key files, and asks services for theirs.
+func loadPublicKeys(ctx context.Context, files []string) ([]sign.Key, error) {
 	var all []sign.Key
 	for _, file := range files {
+		if sign.IsKMSReference(file) {
+			s, err := sign.LoadKMS(ctx, file)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, s.Key())
+			continue
+		}
 		data, err := readLimited(file, 1<<20)
 		if err != nil {
 			return nil, fmt.Errorf("read public key: %w", err)
