@@ -17,9 +17,9 @@ help: ## list the targets
 payload: ## compile the probe and the decoys that go into images
 	@$(GO) run ./build/payload/gen -platforms $(PLATFORMS) -version $(VERSION)
 
-build: payload ## build bin/hardstand, bin/probe and bin/probe-plain
+build: payload ## build bin/hardstand and its companions, bin/probe and bin/probe-plain
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/hardstand ./cmd/hardstand
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@$(GO) run ./build/payload/gen -unpack $(BIN)
 
 demo: build ## compose, publish, verify and run an image, and trip a decoy

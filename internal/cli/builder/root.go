@@ -27,6 +27,7 @@ them, signs them, and publishes them under tags that are never overwritten.`,
 		imagesCommand(f), lockCommand(f), buildCommand(f), wrapCommand(f),
 		publishCommand(f), attestCommand(f), verifyCommand(f), keygenCommand(f), policyCommand(f), replicateCommand(f), resignCommand(f), pruneCommand(f),
 		canaryCommand(f), registryCommand(f), cacheCommand(f),
+		auditCommand(f), scanCommand(f), runtimeCommand(f),
 	)
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/auditor"
 	"github.com/hardstand/hardstand/internal/cli/builder"
 )
 
@@ -27,7 +28,7 @@ func main() {
 }
 
 func run(file string, check bool) error {
-	text := Reference(builder.New(&cli.Frame{Getenv: func(string) string { return "" }, Version: "dev"}))
+	text := Reference(trees()...)
 	if !check {
 		return os.WriteFile(file, text, 0o644)
 	}
@@ -41,16 +42,31 @@ func run(file string, check bool) error {
 	return nil
 }
 
-// Reference describes a command tree in Markdown.
-func Reference(root *cobra.Command) []byte {
+// trees returns the command tree of every executable: to the user they are one.
+func trees() []*cobra.Command {
+	frame := &cli.Frame{Getenv: func(string) string { return "" }, Version: "dev"}
+	return []*cobra.Command{builder.New(frame), auditor.New(frame)}
+}
+
+// Reference describes command trees in Markdown. Of the trees after the first
+// only what stands below the root is described.
+func Reference(roots ...*cobra.Command) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Command line\n\nGenerated from the commands by `make docs`.\n\n```text\n" + cli.ExitCodes + "```\n")
-	describe(&b, root)
+	for i, root := range roots {
+		if i == 0 {
+			describe(&b, root)
+			continue
+		}
+		for _, c := range root.Commands() {
+			describe(&b, c)
+		}
+	}
 	return b.Bytes()
 }
 
 func describe(b *bytes.Buffer, c *cobra.Command) {
-	if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+	if c.Hidden || c.Name() == "help" || c.Name() == "completion" || cli.HandedOver(c) != "" {
 		return
 	}
 	fmt.Fprintf(b, "\n## %s\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))

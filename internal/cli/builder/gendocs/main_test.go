@@ -6,9 +6,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hardstand/hardstand/internal/cli"
-	"github.com/hardstand/hardstand/internal/cli/builder"
 )
 
 func TestReferenceIsUpToDate(t *testing.T) {
@@ -32,5 +29,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			visit(sub)
 		}
 	}
-	visit(builder.New(&cli.Frame{Getenv: func(string) string { return "" }}))
+	for _, root := range trees() {
+		visit(root)
+	}
 }

@@ -1,0 +1,17 @@
+// Package catalog knows every rule of every auditor. It is what reports and
+// the generated documentation look rules up in; it judges nothing.
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hardstand/hardstand/audit"
+)
+
+// Rules returns all rules in order of their ids.
+func Rules() []audit.Rule {
+	all := slices.Concat[[]audit.Rule]()
+	slices.SortFunc(all, func(a, b audit.Rule) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}

@@ -1,0 +1,33 @@
+package builder
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+// The commands below live in executables of their own.
+const (
+	auditExecutable     = "hardstand-audit"
+	collectorExecutable = "hardstand-collector"
+)
+
+func auditCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, auditExecutable, "Check against the container hardening guide, with evidence and fixes",
+		"  hardstand audit .", "audit")
+}
+
+func scanCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, auditExecutable, "Look for known vulnerabilities in packages and programs",
+		"  hardstand scan oci:app", "scan")
+}
+
+func runtimeCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, auditExecutable, "Write hardened run-time configuration for an image",
+		"  hardstand runtime docker oci:app", "runtime")
+}
+
+func collectorCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, collectorExecutable, "Receive, verify and pass on the alarms of decoys",
+		"  hardstand canary collector --help", "canary", "collector")
+}
