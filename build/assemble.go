@@ -52,6 +52,8 @@ type Result struct {
 	Images []*Image // in the order of the platforms
 	// Provenance is the SLSA predicate of the index.
 	Provenance []byte
+	Claims     []Claim   // all of the above that can be attested
+	Created    time.Time // of the newest image
 }
 
 // Image is one platform's image and what is known about it.
@@ -111,17 +113,14 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 		}
 	}
 	entries := make([]oci.PlatformImage, len(r.Images))
-	created := time.Time{}
 	for i, img := range r.Images {
 		entries[i] = oci.PlatformImage{Platform: img.Platform, Image: img.Image}
-		if img.Created.After(created) {
-			created = img.Created
-		}
 	}
-	if r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, created)); err != nil {
+	r.Created = r.newest()
+	if r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, r.Created)); err != nil {
 		return nil, err
 	}
-	return r, r.prove(d, l, o)
+	return r, r.describe(d, l, o)
 }
 
 // prove writes the provenance of the index and of each image.

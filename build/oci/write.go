@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,6 +20,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hardstand/hardstand/internal/atomicfile"
 )
 
 const layoutFile = `{"imageLayoutVersion":"1.0.0"}`
@@ -34,6 +36,7 @@ func WriteLayout(dir string, idx v1.ImageIndex, ref string) error {
 		return fmt.Errorf("write layout: %w", err)
 	}
 	w := &layoutWriter{dir: dir, kept: map[string]bool{}}
+	w.copies.SetLimit(maxCopies)
 	if err := w.write(idx, ref); err != nil {
 		return fmt.Errorf("write layout %s: %w", dir, err)
 	}
@@ -58,7 +61,7 @@ func replaceable(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !layoutFiles[e.Name()] && !strings.HasPrefix(e.Name(), tmpPrefix) {
+		if !layoutFiles[e.Name()] && !strings.HasPrefix(e.Name(), atomicfile.TempPrefix) {
 			return fmt.Errorf("%s holds %s, so it is no OCI layout of ours to replace: choose another directory", dir, e.Name())
 		}
 	}
@@ -73,13 +76,15 @@ func replaceable(dir string) error {
 	return nil
 }
 
-const tmpPrefix = ".hardstand-"
-
 // layoutWriter writes blobs under their digests and remembers which.
 type layoutWriter struct {
-	dir  string
-	kept map[string]bool
+	dir    string
+	kept   map[string]bool
+	copies errgroup.Group
 }
+
+// maxCopies is how many blobs are copied at once.
+const maxCopies = 4
 
 func (w *layoutWriter) write(idx v1.ImageIndex, ref string) error {
 	if err := os.MkdirAll(filepath.Join(w.dir, "blobs", "sha256"), 0o755); err != nil {
@@ -95,8 +100,11 @@ func (w *layoutWriter) write(idx v1.ImageIndex, ref string) error {
 			return err
 		}
 		if err := w.image(img); err != nil {
-			return err
+			return errors.Join(err, w.copies.Wait())
 		}
+	}
+	if err := w.copies.Wait(); err != nil {
+		return err
 	}
 	raw, err := idx.RawManifest()
 	if err != nil {
@@ -164,19 +172,19 @@ func (w *layoutWriter) layer(l v1.Layer) error {
 		return nil // shared with another platform
 	}
 	w.kept[h.Hex] = true
-	r, err := l.Compressed()
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.file(filepath.Join("blobs", h.Algorithm, h.Hex), r), r.Close())
+	w.copies.Go(func() error {
+		r, err := l.Compressed()
+		if err != nil {
+			return err
+		}
+		return errors.Join(w.file(filepath.Join("blobs", h.Algorithm, h.Hex), r), r.Close())
+	})
+	return nil
 }
 
 // file writes a file wholly or not at all, with the modes that umask allows.
 func (w *layoutWriter) file(name string, r io.Reader) error {
-	return replaceFile(filepath.Join(w.dir, name), func(out io.Writer) error {
-		_, err := io.Copy(out, r)
-		return err
-	})
+	return atomicfile.Replace(filepath.Join(w.dir, name), 0o644, atomicfile.Copy(r))
 }
 
 // sweep removes blobs that the layout that stood here before had.
@@ -194,30 +202,6 @@ func (w *layoutWriter) sweep() error {
 		}
 	}
 	return nil
-}
-
-// replaceFile writes a file beside its target and renames it into place. A
-// symlink is followed; a target that is no regular file is refused, because a
-// rename would put a file where a device or a pipe was.
-func replaceFile(file string, write func(io.Writer) error) error {
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target
-	}
-	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", file)
-	}
-	tmp := filepath.Join(filepath.Dir(file), fmt.Sprintf("%s%016x", tmpPrefix, rand.Uint64()))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	if err = errors.Join(write(f), f.Close()); err == nil {
-		err = os.Rename(tmp, file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-	}
-	return err
 }
 
 // ReadLayout opens the one index or image of an OCI layout as an index.
@@ -242,7 +226,7 @@ func WriteDockerArchive(file string, img v1.Image, tag name.Tag) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("write docker-archive: %w", err)
 	}
-	if err := replaceFile(file, func(w io.Writer) error { return tarball.Write(tag, img, w) }); err != nil {
+	if err := atomicfile.Replace(file, 0o644, func(w *os.File) error { return tarball.Write(tag, img, w) }); err != nil {
 		return fmt.Errorf("write docker-archive %s: %w", file, err)
 	}
 	return nil

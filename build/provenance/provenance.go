@@ -19,6 +19,9 @@ import (
 // BuildType names what the parameters below mean; docs/provenance.md says it.
 const BuildType = "https://github.com/hardstand/hardstand/blob/main/docs/provenance.md#v1"
 
+// PredicateType is that of the predicate, for in-toto.
+const PredicateType = "https://slsa.dev/provenance/v1"
+
 // BuilderID names the tool. A build that one process runs and signs with its
 // own key reaches SLSA level 1, whatever the id.
 const BuilderID = "https://github.com/hardstand/hardstand"

@@ -92,6 +92,12 @@ type relationship struct {
 
 const noAssertion = "NOASSERTION"
 
+// In-toto predicate types of the documents.
+const (
+	SPDXType      = "https://spdx.dev/Document"
+	CycloneDXType = "https://cyclonedx.org/bom"
+)
+
 // SPDX returns the document.
 func SPDX(in Input) ([]byte, error) {
 	root := pkg{

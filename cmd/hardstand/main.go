@@ -1,5 +1,7 @@
 // Command hardstand builds, proves and guards base images for compiled
-// applications.
+// applications. It composes images itself and hands every other command over
+// to hardstand-sign beside it, so that a warm build does not pay for the
+// start-up of the signing libraries.
 package main
 
 import (
@@ -9,16 +11,20 @@ import (
 	"syscall"
 
 	"github.com/hardstand/hardstand/internal/cli"
-	"github.com/hardstand/hardstand/internal/cli/builder"
+	"github.com/hardstand/hardstand/internal/cli/composer"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
+	frame := cli.System(version)
+	root := composer.New(frame)
+	if !composer.Handles(root, os.Args[1:]) {
+		os.Exit(cli.Become(frame, "hardstand-sign", os.Args[1:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	frame := cli.System(version)
-	code := cli.Run(ctx, frame, builder.New(frame), os.Args[1:])
+	code := cli.Run(ctx, frame, root, os.Args[1:])
 	os.Exit(code)
 }

@@ -48,6 +48,16 @@ func HandOver(f *Frame, executable, short, example string, path ...string) *cobr
 	return cmd
 }
 
+// Become turns the process into another executable with the same arguments. It
+// returns the exit code of its failure to do so.
+func Become(f *Frame, executable string, args []string) int {
+	if err := become(f, executable, args); err != nil {
+		f.Note("%v", err)
+		return ExitFailed
+	}
+	return ExitDone
+}
+
 // sibling finds an executable beside this one. It is looked for nowhere else:
 // a program of that name in PATH may be anybody's.
 func sibling(name string) (string, error) {

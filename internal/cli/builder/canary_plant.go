@@ -16,6 +16,7 @@ import (
 	"github.com/hardstand/hardstand/canary/decoy/lint"
 	"github.com/hardstand/hardstand/canary/token"
 	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/composer"
 )
 
 type tokenOptions struct {
@@ -58,8 +59,8 @@ func runToken(f *cli.Frame, o tokenOptions, dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("write tokens: %s is not empty", dir)
 	}
-	c := composeOptions{canaryKey: o.key}
-	master, err := c.canaryMaster(f)
+	c := composer.Options{CanaryKey: o.key}
+	master, err := c.CanaryMaster(f)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/internal/cli"
@@ -92,40 +90,6 @@ func platformDigests(idx v1.ImageIndex) (map[string]v1.Hash, error) {
 		found[p.String()] = d.Digest
 	}
 	return found, nil
-}
-
-// writeClaims puts what can be said about the images of a layout beside it, so
-// that publishing the layout later loses nothing.
-func writeClaims(dir string, d *spec.Definition, version string, r *build.Result) error {
-	p, err := attest(d, version, r)
-	if err != nil {
-		return err
-	}
-	index, err := r.Index.Digest()
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	for _, a := range p.attestations {
-		if a.Subject == (v1.Hash{}) {
-			a.Subject = index
-		}
-		st, err := sign.NewStatement(a.Subject, a.PredicateType, a.Predicate)
-		if err != nil {
-			return err
-		}
-		head, err := json.Marshal(st.Subject)
-		if err != nil {
-			return err
-		}
-		// By hand, because encoding a document again takes longer than
-		// building a small image.
-		fmt.Fprintf(&out, `{"_type":%q,"subject":%s,"predicateType":%q,"predicate":%s}`+"\n", st.Type, head, st.PredicateType, st.Predicate)
-	}
-	if err := writeFile(filepath.Join(dir, oci.ClaimsFile), out.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write attestations: %w", err)
-	}
-	return nil
 }
 
 // prepareLayout takes an image from a layout, with the claims beside it.

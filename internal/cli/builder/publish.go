@@ -13,15 +13,15 @@ import (
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/oci"
-	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/composer"
 	"github.com/hardstand/hardstand/sign"
 	"github.com/hardstand/hardstand/sign/registry"
 )
 
 type publishOptions struct {
-	composeOptions
+	composer.Options
 	signerOptions
 	replicas []string
 	claims   []string
@@ -57,7 +57,7 @@ Docker configuration.`,
 			return runPublish(cmd.Context(), f, o, args[0], args[1])
 		},
 	}
-	o.composeOptions.flags(cmd.Flags())
+	o.Options.Flags(cmd.Flags())
 	o.signerOptions.flags(cmd.Flags())
 	cmd.Flags().StringArrayVar(&o.replicas, "replica", nil, "another `REGISTRY/REPOSITORY` to copy the image to under the same tag; may be repeated")
 	cmd.Flags().StringArrayVar(&o.claims, "attest", nil, "also attest `TYPE[@PLATFORM]=FILE`, such as vulns=scan.json; may be repeated")
@@ -120,7 +120,7 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err != nil {
 		return err
 	}
-	progress := f.NewProgress("publishing "+tag.String(), o.quiet)
+	progress := f.NewProgress("publishing "+tag.String(), o.Quiet)
 	defer progress.Stop()
 	result, err := registry.Publish(ctx, registry.PublishOptions{
 		Index: p.index, Tag: tag, Signer: signer, Attestations: p.attestations, Move: o.move, Verify: verify, Ledger: ledger,
@@ -200,45 +200,24 @@ func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string,
 		}
 		return prepareLayout(f, dir, idx)
 	}
-	s, err := loadSource(what)
+	s, err := composer.LoadSource(what)
 	if err != nil {
 		return prepared{}, err
 	}
-	r, err := o.compose(ctx, f, s, format, nil)
+	r, err := o.Compose(ctx, f, s, format, nil)
 	if err != nil {
 		return prepared{}, err
 	}
-	return attest(s.definition, f.Version, r)
+	return attest(s.Definition, r), nil
 }
 
-// attest gives the index and each platform an SBOM and a provenance.
-func attest(d *spec.Definition, version string, r *build.Result) (prepared, error) {
-	p := prepared{index: r.Index, version: spec.Releases[d.Debian.Suite]}
-	in := sbom.IndexInput{Image: d.Name, Tool: "hardstand-" + version}
-	digest, err := r.Index.Digest()
-	if err != nil {
-		return prepared{}, err
+// attest takes over what a build says of the index and of each platform.
+func attest(d *spec.Definition, r *build.Result) prepared {
+	p := prepared{index: r.Index, version: spec.Releases[d.Debian.Suite], created: r.Created}
+	for _, c := range r.Claims {
+		p.attestations = append(p.attestations, registry.Attestation{Subject: c.Subject, PredicateType: c.PredicateType, Predicate: c.Predicate})
 	}
-	in.Digest = digest.String()
-	for _, img := range r.Images {
-		p.attestations = append(p.attestations,
-			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateSPDX, Predicate: img.SPDX},
-			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateCycloneDX, Predicate: img.CycloneDX},
-			registry.Attestation{Subject: img.Digest, PredicateType: sign.PredicateProvenance, Predicate: img.Provenance})
-		in.Platforms = append(in.Platforms, sbom.PlatformDigest{Platform: img.Platform, Digest: img.Digest.String(), Packages: img.Packages})
-		if img.Created.After(p.created) {
-			p.created = img.Created
-		}
-	}
-	in.Created, in.Release = p.created, spec.Releases[d.Debian.Suite]
-	doc, err := sbom.SPDXIndex(in)
-	if err != nil {
-		return prepared{}, err
-	}
-	p.attestations = append(p.attestations,
-		registry.Attestation{PredicateType: sign.PredicateSPDX, Predicate: doc},
-		registry.Attestation{PredicateType: sign.PredicateProvenance, Predicate: r.Provenance})
-	return p, nil
+	return p
 }
 
 func printPublished(f *cli.Frame, asJSON bool, tag name.Tag, r registry.Result) error {

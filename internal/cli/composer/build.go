@@ -1,4 +1,4 @@
-package builder
+package composer
 
 import (
 	"context"
@@ -15,11 +15,12 @@ import (
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/atomicfile"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
 type buildOptions struct {
-	composeOptions
+	Options
 	output string
 	sbom   string
 	json   bool
@@ -52,7 +53,7 @@ the newest file in the image.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), f, o, args[0]) },
 	}
-	o.flags(cmd.Flags())
+	o.Flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
 	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for the SBOMs, SPDX and CycloneDX, of each platform")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -60,25 +61,25 @@ the newest file in the image.`,
 }
 
 func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) error {
-	s, err := loadSource(arg)
+	s, err := LoadSource(arg)
 	if err != nil {
 		return err
 	}
 	if o.output == "" {
-		o.output = "oci:" + s.definition.Name
+		o.output = "oci:" + s.Definition.Name
 	}
-	target, err := parseOutput(f, o.output, s.definition.Name)
+	target, err := parseOutput(f, o.output, s.Definition.Name)
 	if err != nil {
 		return err
 	}
-	if err := target.choosePlatform(&o.composeOptions); err != nil {
+	if err := target.choosePlatform(&o.Options); err != nil {
 		return err
 	}
-	r, err := o.compose(ctx, f, s, target.format(), nil)
+	r, err := o.Compose(ctx, f, s, target.format(), nil)
 	if err != nil {
 		return err
 	}
-	return deliver(ctx, f, o, s.definition, target, r)
+	return deliver(ctx, f, o, s.Definition, target, r)
 }
 
 // deliver writes a result to its target and reports it.
@@ -88,7 +89,7 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definiti
 		return err
 	}
 	if target.kind == "oci" {
-		if err := writeClaims(target.path, d, f.Version, r); err != nil {
+		if err := writeClaims(target.path, r); err != nil {
 			return err
 		}
 	}
@@ -114,7 +115,7 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definiti
 func writeSBOMs(dir, name string, r *build.Result) error {
 	for _, img := range r.Images {
 		file := filepath.Join(dir, fmt.Sprintf("%s-%s", name, strings.ReplaceAll(img.Platform.String(), "/", "-")))
-		err := errors.Join(writeFile(file+".spdx.json", img.SPDX, 0o644), writeFile(file+".cdx.json", img.CycloneDX, 0o644))
+		err := errors.Join(atomicfile.ReplaceBytes(file+".spdx.json", img.SPDX, 0o644), atomicfile.ReplaceBytes(file+".cdx.json", img.CycloneDX, 0o644))
 		if err != nil {
 			return fmt.Errorf("write SBOM: %w", err)
 		}
@@ -165,7 +166,7 @@ func (o output) format() oci.Format {
 }
 
 // choosePlatform picks this machine's platform where a target takes only one.
-func (o output) choosePlatform(c *composeOptions) error {
+func (o output) choosePlatform(c *Options) error {
 	if o.kind == "oci" {
 		return nil
 	}

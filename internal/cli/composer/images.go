@@ -1,4 +1,4 @@
-package builder
+package composer
 
 import (
 	"fmt"
@@ -37,17 +37,17 @@ func listImages(f *cli.Frame, asJSON bool) error {
 	}
 	var rows []row
 	for _, name := range builtin() {
-		s, err := loadSource(name)
+		s, err := LoadSource(name)
 		if err != nil {
 			return err
 		}
-		r := row{Name: name, Description: s.definition.Description, Suite: s.definition.Debian.Suite}
-		for _, p := range s.definition.Platforms {
+		r := row{Name: name, Description: s.Definition.Description, Suite: s.Definition.Debian.Suite}
+		for _, p := range s.Definition.Platforms {
 			r.Platforms = append(r.Platforms, p.String())
 		}
-		if s.lock != nil && len(s.lock.Suites) > 0 {
-			newest := s.lock.Suites[0].Date
-			for _, suite := range s.lock.Suites {
+		if s.Lock != nil && len(s.Lock.Suites) > 0 {
+			newest := s.Lock.Suites[0].Date
+			for _, suite := range s.Lock.Suites {
 				if suite.Date.After(newest) {
 					newest = suite.Date
 				}

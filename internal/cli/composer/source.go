@@ -1,4 +1,4 @@
-package builder
+package composer
 
 import (
 	"context"
@@ -20,20 +20,21 @@ import (
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/images"
+	"github.com/hardstand/hardstand/internal/atomicfile"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
-// source is a definition with its lock, built in or from a file.
-type source struct {
-	definition *spec.Definition
-	lock       *spec.Lock // nil when there is none
+// Source is a definition with its lock, built in or from a file.
+type Source struct {
+	Definition *spec.Definition
+	Lock       *spec.Lock // nil when there is none
 	lockErr    error      // why the lock that is there cannot be used
 	lockFile   string     // where lock is written; empty for a built-in image
 }
 
-// loadSource finds an image by the name of a built-in definition or by a file.
+// LoadSource finds an image by the name of a built-in definition or by a file.
 // Whatever has a slash or ends in .yaml is a file.
-func loadSource(arg string) (*source, error) {
+func LoadSource(arg string) (*Source, error) {
 	if strings.ContainsRune(arg, filepath.Separator) || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
 		return loadFile(arg)
 	}
@@ -41,12 +42,12 @@ func loadSource(arg string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{}
-	if s.definition, err = spec.Parse(arg+".yaml", data); err != nil {
+	s := &Source{}
+	if s.Definition, err = spec.Parse(arg+".yaml", data); err != nil {
 		return nil, err
 	}
 	if lock, err := images.Files.ReadFile(arg + ".lock.json"); err == nil {
-		if s.lock, err = spec.ParseLock(arg+".lock.json", lock); err != nil {
+		if s.Lock, err = spec.ParseLock(arg+".lock.json", lock); err != nil {
 			return nil, err
 		}
 	}
@@ -62,27 +63,28 @@ func definitionText(name string) ([]byte, error) {
 	return data, err
 }
 
-func loadFile(file string) (*source, error) {
-	data, err := readLimited(file, spec.MaxDefinition)
+func loadFile(file string) (*Source, error) {
+	data, err := ReadLimited(file, spec.MaxDefinition)
 	if err != nil {
 		return nil, err
 	}
-	s := &source{lockFile: strings.TrimSuffix(file, filepath.Ext(file)) + ".lock.json"}
-	if s.definition, err = spec.Parse(file, data); err != nil {
+	s := &Source{lockFile: strings.TrimSuffix(file, filepath.Ext(file)) + ".lock.json"}
+	if s.Definition, err = spec.Parse(file, data); err != nil {
 		return nil, err
 	}
-	lock, err := readLimited(s.lockFile, spec.MaxLock)
+	lock, err := ReadLimited(s.lockFile, spec.MaxLock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.lock, s.lockErr = spec.ParseLock(s.lockFile, lock)
+	s.Lock, s.lockErr = spec.ParseLock(s.lockFile, lock)
 	return s, nil
 }
 
-func readLimited(file string, limit int64) ([]byte, error) {
+// ReadLimited reads a file that must not be larger than limit bytes.
+func ReadLimited(file string, limit int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -148,7 +150,7 @@ func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, 
 		}
 	}
 	if o.keyring != "" {
-		data, err := readLimited(o.keyring, 4<<20)
+		data, err := ReadLimited(o.keyring, 4<<20)
 		if err != nil {
 			return nil, err
 		}
@@ -163,17 +165,17 @@ func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, 
 
 // floors gives the dates that no suite may be older than: those of the given
 // lock, and, for Debian's own archive, of the built-in images.
-func (o *archiveOptions) floors(sources ...*source) map[string]time.Time {
+func (o *archiveOptions) floors(sources ...*Source) map[string]time.Time {
 	floors := map[string]time.Time{}
 	if o.keyring == "" {
 		for _, name := range builtin() {
-			if s, err := loadSource(name); err == nil {
+			if s, err := LoadSource(name); err == nil {
 				sources = append(sources, s)
 			}
 		}
 	}
 	for _, s := range sources {
-		for suite, date := range s.lock.Floors() {
+		for suite, date := range s.Lock.Floors() {
 			if date.After(floors[suite]) {
 				floors[suite] = date
 			}
@@ -207,7 +209,7 @@ func openCache(f *cli.Frame) (*cache.Cache, error) {
 		return nil, err
 	}
 	if config, err := f.ConfigDir(); err == nil {
-		if kept, err := keepFile(filepath.Join(config, "cache.key"), secret); err == nil {
+		if kept, err := atomicfile.Keep(filepath.Join(config, "cache.key"), secret); err == nil {
 			secret = kept
 		}
 	}
@@ -216,22 +218,22 @@ func openCache(f *cli.Frame) (*cache.Cache, error) {
 
 // ready returns a lock that fits the definition. With locked set it must exist;
 // otherwise a missing or stale one is made anew, in memory.
-func (s *source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, from *archiveOptions, locked bool) (*spec.Lock, error) {
-	d := s.definition
+func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, from *archiveOptions, locked bool) (*spec.Lock, error) {
+	d := s.Definition
 	if s.lockErr != nil {
 		return nil, fmt.Errorf("%w (hardstand lock --replace makes a new one)", s.lockErr)
 	}
-	if s.lock != nil && s.lock.Matches(d) {
-		return s.lock, nil
+	if s.Lock != nil && s.Lock.Matches(d) {
+		return s.Lock, nil
 	}
 	if locked {
-		if s.lock == nil {
+		if s.Lock == nil {
 			return nil, fmt.Errorf("image %s has no lock: run hardstand lock", d.Name)
 		}
 		return nil, fmt.Errorf("image %s: %w", d.Name, build.ErrStaleLock)
 	}
 	what := "has no lock"
-	if s.lock != nil {
+	if s.Lock != nil {
 		what = "has changed since it was locked"
 	}
 	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)

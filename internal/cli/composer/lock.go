@@ -1,4 +1,4 @@
-package builder
+package composer
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/atomicfile"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -60,7 +61,7 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 }
 
 func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error {
-	s, err := loadSource(arg)
+	s, err := LoadSource(arg)
 	if err != nil {
 		return err
 	}
@@ -70,20 +71,20 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error
 	}
 	progress := f.NewProgress("reading the archive", o.quiet)
 	defer progress.Stop()
-	a, err := o.open(f, c, s.definition, progress)
+	a, err := o.open(f, c, s.Definition, progress)
 	if err != nil {
 		return err
 	}
 	if err := o.previous(f, s); err != nil {
 		return err
 	}
-	lock, err := build.Lock(ctx, a, s.definition, o.floors(s))
+	lock, err := build.Lock(ctx, a, s.Definition, o.floors(s))
 	if err != nil {
 		return err
 	}
 	progress.Stop()
-	changes := lockChanges(s.lock, lock)
-	if s.lock != nil && !s.lock.Matches(s.definition) {
+	changes := lockChanges(s.Lock, lock)
+	if s.Lock != nil && !s.Lock.Matches(s.Definition) {
 		changes = append(changes, "! the definition has changed")
 	}
 	for _, line := range changes {
@@ -94,27 +95,27 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error
 		file = s.lockFile
 	}
 	switch {
-	case o.check && (len(changes) > 0 || s.lock == nil):
-		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %d changes", s.definition.Name, len(changes))}
+	case o.check && (len(changes) > 0 || s.Lock == nil):
+		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %d changes", s.Definition.Name, len(changes))}
 	case o.check:
 		return nil
 	case file == "":
 		_, err := f.Stdout.Write(lock.Format())
 		return err
 	}
-	if s.lock != nil && bytes.Equal(s.lock.Format(), lock.Format()) {
+	if s.Lock != nil && bytes.Equal(s.Lock.Format(), lock.Format()) {
 		f.Note("%s is up to date", file)
 	}
-	return writeFile(file, lock.Format(), 0o644)
+	return atomicfile.ReplaceBytes(file, lock.Format(), 0o644)
 }
 
 // previous makes the lock that is about to be replaced the one to compare with
 // and not to fall behind.
-func (o lockOptions) previous(f *cli.Frame, s *source) error {
+func (o lockOptions) previous(f *cli.Frame, s *Source) error {
 	if o.output != "" {
-		data, err := readLimited(o.output, spec.MaxLock)
+		data, err := ReadLimited(o.output, spec.MaxLock)
 		if err == nil {
-			s.lock, s.lockErr = spec.ParseLock(o.output, data)
+			s.Lock, s.lockErr = spec.ParseLock(o.output, data)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -126,7 +127,7 @@ func (o lockOptions) previous(f *cli.Frame, s *source) error {
 		return fmt.Errorf("%w (--replace makes a new one, without the dates of this one to compare with)", s.lockErr)
 	}
 	f.Note("replacing a lock that cannot be read: %v", s.lockErr)
-	s.lock, s.lockErr = nil, nil
+	s.Lock, s.lockErr = nil, nil
 	return nil
 }
 

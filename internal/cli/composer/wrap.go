@@ -1,4 +1,4 @@
-package builder
+package composer
 
 import (
 	"bytes"
@@ -50,7 +50,7 @@ an image for several.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runWrap(cmd.Context(), f, o, args) },
 	}
-	o.flags(cmd.Flags())
+	o.Flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
 	cmd.Flags().StringVar(&o.base, "base", "", "built-in image or definition `file` to start from (default: static or base, as the program needs)")
 	cmd.Flags().StringVar(&o.name, "name", "", "`name` of the image and the program in it (default: that of the first file)")
@@ -90,7 +90,7 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 	if o.base == "" {
 		o.base = baseFor(programs)
 	}
-	s, err := loadSource(o.base)
+	s, err := LoadSource(o.base)
 	if err != nil {
 		return err
 	}
@@ -111,14 +111,14 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		o.components[p.platform] = components(o.name, o.programPath(), p)
 		extra[p.platform] = []rootfs.Content{{Entry: rootfs.Entry{Path: strings.TrimPrefix(o.programPath(), "/"), Mode: 0o555}, Data: p.data}}
 	}
-	if err := target.choosePlatform(&o.composeOptions); err != nil {
+	if err := target.choosePlatform(&o.Options); err != nil {
 		return err
 	}
-	r, err := o.compose(ctx, f, s, target.format(), extra)
+	r, err := o.Compose(ctx, f, s, target.format(), extra)
 	if err != nil {
 		return err
 	}
-	return deliver(ctx, f, o.buildOptions, s.definition, target, r)
+	return deliver(ctx, f, o.buildOptions, s.Definition, target, r)
 }
 
 // baseFor chooses the smallest built-in image that has what programs need.
@@ -146,8 +146,8 @@ func (o *wrapOptions) programPath() string { return "/usr/local/bin/" + o.name }
 
 // define turns the base's definition into that of the wrapped program. What
 // the lock depends on stays as it is.
-func (o *wrapOptions) define(s *source, programs []program) error {
-	d := s.definition
+func (o *wrapOptions) define(s *Source, programs []program) error {
+	d := s.Definition
 	if !spec.ValidImageName(o.name) {
 		return cli.Usagef("name %q: use lower-case letters, digits and single '-', '_' or '.' between them, with --name", o.name)
 	}
@@ -223,7 +223,7 @@ func readProgram(file string) (program, error) {
 	if err := mustBeFile(file); err != nil {
 		return program{}, err
 	}
-	data, err := readLimited(file, maxProgram)
+	data, err := ReadLimited(file, maxProgram)
 	if err != nil {
 		return program{}, err
 	}

@@ -1,0 +1,244 @@
+package composer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/apt"
+	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/canary/alert"
+	"github.com/hardstand/hardstand/internal/atomicfile"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+// Options are the flags that build, wrap and publish share.
+type Options struct {
+	archiveOptions
+	platforms []string
+	locked    bool
+	CanaryKey string
+	noCanary  bool
+	register  string
+	Quiet     bool
+
+	components map[spec.Platform][]sbom.Component // of a wrapped program
+}
+
+// Flags adds the flags to a command.
+func (o *Options) Flags(flags *pflag.FlagSet) {
+	o.archiveOptions.flags(flags)
+	flags.StringSliceVar(&o.platforms, "platform", nil, "`platforms` to build, such as linux/amd64,linux/arm64 (default: all of the definition)")
+	flags.BoolVar(&o.locked, "locked", false, "fail rather than resolve anything that the lock does not pin")
+	flags.StringVar(&o.CanaryKey, "canary-key", "", "`file` with the canary master secret (default: canary.key in the configuration directory, made on first use)")
+	flags.BoolVar(&o.noCanary, "no-canary", false, "leave the decoys out")
+	flags.StringVar(&o.register, "register", "", "`directory` for the decoy registers (default: registers in the state directory)")
+	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "no progress")
+}
+
+// Compose builds the images of a source.
+func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format oci.Format, extra map[spec.Platform][]rootfs.Content) (*build.Result, error) {
+	platforms, err := parsePlatforms(o.platforms)
+	if err != nil {
+		return nil, err
+	}
+	created, err := epoch(f)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openCache(f)
+	if err != nil {
+		return nil, err
+	}
+	d := s.Definition
+	if o.noCanary {
+		d.Canary = nil
+	}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version}
+	if d.Canary != nil {
+		if opts.Canary, err = o.CanaryMaster(f); err != nil {
+			return nil, err
+		}
+	}
+	progress := f.NewProgress("composing "+d.Name, o.Quiet)
+	defer progress.Stop()
+	if opts.Archive, err = o.open(f, c, d, progress); err != nil {
+		return nil, err
+	}
+	lock, err := s.ready(ctx, f, opts.Archive, &o.archiveOptions, o.locked)
+	if err != nil {
+		return nil, err
+	}
+	r, err := build.Assemble(ctx, d, lock, opts)
+	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
+		progress.Stop()
+		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
+		if lock, err = build.Lock(ctx, opts.Archive, d, o.floors(s)); err == nil {
+			r, err = build.Assemble(ctx, d, lock, opts)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.PruneSometimes(cache.DefaultMaxBytes); err != nil {
+		f.Note("%v", err)
+	}
+	return r, o.saveRegisters(f, d.Name, r)
+}
+
+// CanaryMaster reads the master secret, and makes one on first use where no
+// file is named.
+func (o *Options) CanaryMaster(f *cli.Frame) (alert.Master, error) {
+	file := o.CanaryKey
+	if file == "" {
+		dir, err := f.ConfigDir()
+		if err != nil {
+			return alert.Master{}, err
+		}
+		file = filepath.Join(dir, "canary.key")
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			f.Note("making a canary master secret in %s: keep it, alarms are verified with it", file)
+			if err := WriteMaster(file); err != nil && !errors.Is(err, fs.ErrExist) { // another build may be first
+				return alert.Master{}, err
+			}
+		}
+	}
+	return ReadMaster(file)
+}
+
+// ReadMaster reads a canary master secret.
+func ReadMaster(file string) (alert.Master, error) {
+	data, err := ReadLimited(file, 4096)
+	if err != nil {
+		return alert.Master{}, fmt.Errorf("read canary master secret: %w", err)
+	}
+	m, err := alert.ParseMaster(data)
+	if err != nil {
+		return alert.Master{}, fmt.Errorf("read canary master secret %s: %w", file, err)
+	}
+	return m, nil
+}
+
+// WriteMaster makes a secret in a file that did not exist.
+func WriteMaster(file string) error {
+	text, err := alert.NewMaster().MarshalText()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	return atomicfile.Create(file, text, 0o600)
+}
+
+// saveRegisters writes which decoys each image has, for whoever watches them.
+func (o *Options) saveRegisters(f *cli.Frame, name string, r *build.Result) error {
+	dir := o.register
+	for _, img := range r.Images {
+		if img.Register == nil {
+			continue
+		}
+		if dir == "" {
+			state, err := f.StateDir()
+			if err != nil {
+				return err
+			}
+			dir = filepath.Join(state, "registers")
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("write decoy register: %w", err)
+		}
+		data, err := json.MarshalIndent(struct {
+			Digest   string `json:"digest"`
+			Register any    `json:"register"`
+		}{img.Digest.String(), img.Register}, "", "  ")
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(dir, fmt.Sprintf("%s-%s.json", name, img.Register.Build))
+		if err := atomicfile.ReplaceBytes(file, append(data, '\n'), 0o600); err != nil {
+			return fmt.Errorf("write decoy register: %w", err)
+		}
+	}
+	return nil
+}
+
+// summary is what --json shows of a build.
+type summary struct {
+	Name   string         `json:"name"`
+	Digest string         `json:"digest"`
+	Output string         `json:"output,omitempty"`
+	Images []imageSummary `json:"images"`
+}
+
+type imageSummary struct {
+	Platform  string              `json:"platform"`
+	Digest    string              `json:"digest"`
+	Size      int64               `json:"size"`
+	Layers    int                 `json:"layers"`
+	Packages  []string            `json:"packages"`
+	Build     string              `json:"build,omitempty"`
+	Unhandled map[string][]string `json:"unhandledScripts,omitempty"`
+}
+
+func summarize(name, output string, r *build.Result) (summary, error) {
+	digest, err := r.Index.Digest()
+	if err != nil {
+		return summary{}, err
+	}
+	s := summary{Name: name, Digest: digest.String(), Output: output}
+	for _, img := range r.Images {
+		layers, err := img.Image.Layers()
+		if err != nil {
+			return summary{}, err
+		}
+		i := imageSummary{Platform: img.Platform.String(), Digest: img.Digest.String(), Size: img.Size, Layers: len(layers), Unhandled: img.Unhandled}
+		for _, p := range img.Packages {
+			i.Packages = append(i.Packages, p.Name+"="+p.Version)
+		}
+		if img.Register != nil {
+			i.Build = img.Register.Build
+		}
+		s.Images = append(s.Images, i)
+	}
+	return s, nil
+}
+
+// print shows a summary to a person.
+func (s summary) print(f *cli.Frame) {
+	fmt.Fprintf(f.Stdout, "%s %s\n", s.Name, s.Digest)
+	for _, i := range s.Images {
+		fmt.Fprintf(f.Stdout, "  %-14s %s  %s in %d layers, %d packages\n", i.Platform, i.Digest, cli.Size(i.Size), i.Layers, len(i.Packages))
+		for _, name := range sortedKeys(i.Unhandled) {
+			f.Note("%s: scripts of %s were not run: %s", i.Platform, name, strings.Join(i.Unhandled[name], ", "))
+		}
+	}
+	if s.Output != "" {
+		fmt.Fprintf(f.Stdout, "  written to %s\n", s.Output)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
