@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e e2e-keyless bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
+.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-probe bench-publish bench-health bench-canary fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -48,6 +48,10 @@ e2e: ## the real archive, real Docker, Debian's registry, the real cosign
 
 e2e-keyless: payload ## keyless signing against a local Fulcio, Rekor and timestamp authority
 	@$(GO) test -tags e2ekeyless -count=1 -timeout 40m ./e2e/sign
+
+e2e-policy: ## the generated admission policies in the real Kyverno, policy-controller and containers/image
+	@scripts/need docker-registry
+	@$(GO) test -tags e2e,e2epolicy -count=1 -timeout 60m -run TestPolicies ./e2e/sign
 
 bench: bench-probe bench-publish bench-canary bench-health ## every benchmark
 

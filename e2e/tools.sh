@@ -5,6 +5,7 @@
 #
 #   e2e/tools.sh [TOOL...]     default: cosign
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 
 install() { # NAME MODULE-PATH@VERSION [BINARY]
 	version=${2##*@}
@@ -17,6 +18,19 @@ install() { # NAME MODULE-PATH@VERSION [BINARY]
 	ln -sfn "$1-$version" "$bin/$1"
 }
 
+# Programs whose module replaces others can only be built in the module itself.
+inside() { # NAME MODULE-PATH VERSION PACKAGE
+	if [ ! -x "$bin/$1-$3" ]; then
+		mkdir -p "$cache" "$bin"
+		source=$(cd / && GOFLAGS=-mod=mod go mod download -json "$2@$3" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+		work=$(mktemp -d "$cache/$1-XXXXXX")
+		cp -r "$source/." "$work" && chmod -R u+w "$work"
+		(cd "$work" && go build -trimpath -ldflags '-s -w' -o "$bin/$1-$3" "$4") >&2
+		rm -rf "$work"
+	fi
+	ln -sfn "$1-$3" "$bin/$1"
+}
+
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hardstand-tools
 bin=$cache/bin
 [ $# -gt 0 ] || set -- cosign
@@ -26,6 +40,12 @@ for tool; do
 	fulcio) install fulcio github.com/sigstore/fulcio@v1.8.8 ;;
 	rekor) install rekor github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@v2.3.0 posix ;;
 	timestamp-server) install timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3 ;;
+	policy-tester) inside policy-tester github.com/sigstore/policy-controller v0.13.1 ./cmd/tester ;;
+	kyverno) inside kyverno github.com/kyverno/kyverno v1.19.1 ./cmd/cli/kubectl-kyverno ;;
+	containers)
+		mkdir -p "$bin"
+		(cd "$here/policy/containers" && GOWORK=off go build -tags containers_image_openpgp -o "$bin/containers" .) >&2
+		;;
 	*) echo "tools.sh: unknown tool $tool" >&2; exit 2 ;;
 	esac
 done

@@ -53,7 +53,7 @@ func TestKeylessCommandLine(t *testing.T) {
 	who := []string{"--identity", "https://github.com/" + workflowRef, "--issuer", s.issuer.URL, "--trusted-root", root}
 	other := []string{"--identity", "https://github.com/team/other", "--issuer", s.issuer.URL, "--trusted-root", root}
 	publish := append([]string{"publish", "oci:" + layout, image, "--signing-config", config}, who...)
-	run(1, nil, publish...) // no job, no token
+	run(1, nil, publish...)                                   // no job, no token
 	run(1, nil, append([]string{"verify", image}, who...)...) // so there is no such tag
 	run(0, runner, publish...)
 	run(0, runner, publish...) // a second time writes nothing
