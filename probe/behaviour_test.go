@@ -494,6 +494,18 @@ func TestOneTimeout(t *testing.T) {
 	}
 }
 
+// TestShortAnswer lets a gRPC server answer with less than the probe first waits
+// for, and keep the connection: the answer counts all the same, and soon.
+func TestShortAnswer(t *testing.T) {
+	addr := play(t, script{write: []string{settings + "\x00\x00\x01\x01\x05\x00\x00\x00\x01\x8d"}, hold: true})
+	for _, binary := range []string{fastBinary, ordinaryBinary} {
+		out := runProbe(t, binary, nil, "grpc://"+addr)
+		if out.code != 1 || !strings.Contains(out.text, "it is 404") {
+			t.Errorf("exit code %d, %s", out.code, out.text)
+		}
+	}
+}
+
 // TestManyWordsTakeTheOrdinaryPath overflows the fast path's list.
 func TestManyWordsTakeTheOrdinaryPath(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(handler))

@@ -75,6 +75,37 @@ func TestCallGraph(t *testing.T) {
 	}
 }
 
+// TestLiesTogether makes sure that the code of the fast path is in one place in
+// the probe with TLS too, instead of partly before and partly after crypto/tls:
+// the kernel maps 64 KiB around each page that is missing, and each time costs.
+func TestLiesTogether(t *testing.T) {
+	path := filepath.Join(workDir, "places")
+	if err := buildProbe(path, "-buildid= -E main.entry", "", "GOOS=linux", "GOARCH=amd64"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "tool", "nm", "-n", path).Output()
+	if err != nil {
+		t.Fatalf("go tool nm: %v", err)
+	}
+	var first, last uint64
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[1] != "T" || !ours(f[2]) {
+			continue
+		}
+		if last, err = strconv.ParseUint(f[0], 16, 64); err != nil {
+			t.Fatal(err)
+		}
+		if first == 0 {
+			first = last
+		}
+	}
+	const most = 112 << 10
+	if size := last - first; first == 0 || size > most {
+		t.Errorf("the probe's own code is spread over %d bytes, more than %d: see early_tls.go", size, most)
+	}
+}
+
 const module = "github.com/hardstand/hardstand/"
 
 type walker struct {

@@ -2,6 +2,16 @@ package check
 
 import "github.com/hardstand/hardstand/probe/internal/wire"
 
+// A server sends its settings at once, acknowledges the probe's, and then
+// answers. Being woken for each is most of what waiting costs, so the probe first
+// waits for as much as the shortest answer of a healthy server takes: settings of
+// 9 bytes, headers of 24, data of 16, trailers of 21. A server that sends less is
+// read a moment later.
+const (
+	minAnswer  = 64
+	gatherTime = 2e6 // nanoseconds
+)
+
 // checkGRPC asks the health service for every service of the check, one call
 // after another on one connection.
 func (s *State) checkGRPC() {
@@ -35,13 +45,14 @@ func (s *State) askHealth(index int) bool {
 	var name [300]byte
 	authority := wire.NewBuffer(name[:])
 	s.putHost(&authority)
+	now := s.Now()
 	call := wire.HealthCall{
 		TLS:       c.TLS,
 		Authority: authority.Bytes(),
 		UserAgent: c.UserAgent,
 		Service:   c.Services[index],
 		Metadata:  c.Headers[:c.NHeaders],
-		TimeoutMS: max((s.deadline-s.Now())/1e6, 1),
+		TimeoutMS: max((s.deadline-now)/1e6, 1),
 	}
 	call.Request(&w, stream)
 	if w.Full || authority.Full {
@@ -49,6 +60,9 @@ func (s *State) askHealth(index int) bool {
 	}
 	if !s.write(w.Bytes()) {
 		return false
+	}
+	if index == 0 && !c.TLS {
+		s.Gather(minAnswer, min(now+gatherTime, s.deadline))
 	}
 	return s.awaitCall() && s.judgeCall(index)
 }

@@ -124,6 +124,9 @@ func (s *Socket) Write(p []byte, deadline int64) Cause {
 	return causeOf(err)
 }
 
+// Gather does nothing here: it only saves time.
+func (*Socket) Gather(int32, int64) {}
+
 // Close closes s; it may be connected again.
 func (s *Socket) Close() {
 	if s.conn != nil {

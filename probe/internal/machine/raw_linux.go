@@ -144,6 +144,9 @@ type Socket struct {
 	Chatty bool
 	fd     uintptr
 	open   bool
+	// gathered says that the socket is readable only with several bytes,
+	// ready that it is known to be.
+	gathered, ready bool
 }
 
 // Like makes s call the system as o does.
@@ -262,6 +265,10 @@ const (
 //
 //go:noinline
 func (s *Socket) wait(events int16, deadline int64) Cause {
+	if s.gathered {
+		s.gathered = false
+		s.lowWater(1)
+	}
 	for {
 		left := deadline - s.Now()
 		if left <= 0 {
@@ -279,6 +286,23 @@ func (s *Socket) wait(events int16, deadline int64) Cause {
 	}
 }
 
+// Gather makes the next Read wait until n bytes have come, the stream has ended
+// or the time until, which Now gives, has passed. A server that sends its answer
+// in pieces then wakes the probe once.
+func (s *Socket) Gather(n int32, until int64) {
+	s.lowWater(n)
+	s.ready = s.wait(pollIn, until) == 0
+	s.gathered = true
+}
+
+// lowWater sets how many bytes make the socket readable.
+//
+//go:noinline
+func (s *Socket) lowWater(n int32) {
+	s.value = n
+	s.call(syscall.SYS_SETSOCKOPT, s.fd, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, uintptr(unsafe.Pointer(&s.value)), 4, 0)
+}
+
 // Read reads what has come into p, which must not lie on the stack. It returns
 // 0 bytes and no cause at the end of the stream.
 func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
@@ -286,9 +310,12 @@ func (s *Socket) Read(p []byte, deadline int64) (int, Cause) {
 		return 0, 0
 	}
 	for {
-		if cause := s.wait(pollIn, deadline); cause != 0 {
-			return 0, cause
+		if !s.ready {
+			if cause := s.wait(pollIn, deadline); cause != 0 {
+				return 0, cause
+			}
 		}
+		s.ready = false
 		n, cause := s.call(syscall.SYS_RECVFROM, s.fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0)
 		if cause == Busy || cause == Interrupted {
 			continue
@@ -324,7 +351,7 @@ func (s *Socket) Write(p []byte, deadline int64) Cause {
 //go:noinline
 func (s *Socket) Close() {
 	if s.open {
-		s.open = false
+		s.open, s.gathered, s.ready = false, false, false
 		s.call(syscall.SYS_CLOSE, s.fd, 0, 0, 0, 0, 0)
 	}
 }

@@ -21,10 +21,11 @@ const huffSymbols = "" +
 	"\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14" +
 	"\x15\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\xdc\xf9\x0a\x0d\x16"
 
-// huffCounts holds the number of codes of each length in bits. The last code
-// of 30 bits is the end-of-string symbol, which must not occur.
-var huffCounts = [31]uint8{5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3, 19: 3,
-	20: 8, 21: 13, 22: 26, 23: 29, 24: 12, 25: 4, 26: 15, 27: 19, 28: 29, 30: 4}
+// huffCounts holds the number of codes of each length in bits, from 0 to 30. The
+// last code of 30 bits is the end-of-string symbol, which must not occur. A
+// string because the linker puts that near huffSymbols, an array elsewhere.
+const huffCounts = "\x00\x00\x00\x00\x00\x0a\x1a\x20\x06\x00\x05\x03\x02\x06\x02\x03" +
+	"\x00\x00\x00\x03\x08\x0d\x1a\x1d\x0c\x04\x0f\x13\x1d\x00\x04"
 
 // huffman decodes src into dst and returns the decoded length, which may
 // exceed len(dst): what does not fit is counted and dropped. Padding longer
