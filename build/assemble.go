@@ -70,9 +70,11 @@ type Image struct {
 	Provenance []byte
 	Register   *Register           // nil without decoys and tokens
 	Unhandled  map[string][]string // package to maintainer scripts that nothing stands in for
+	Effects    map[string]string   // package to what stands in for its scripts
 	Created    time.Time
 
-	components []sbom.Component
+	components  []sbom.Component
+	environment map[string]string // on account of the packages
 }
 
 // maxPlatforms is how many platforms are composed at once, which bounds memory.
@@ -178,7 +180,8 @@ func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 }
 
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
-	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(), Unhandled: map[string][]string{}}
+	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(),
+		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}}
 	debs, err := debSegments(ctx, d, o, img.Packages)
 	if err != nil {
 		return nil, err
@@ -189,9 +192,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		errs = append(errs, noSetID(s.Segment))
 		newest = max(newest, s.Newest)
 		errs = append(errs, img.Tree.Add(s.Segment))
-		if len(s.Scripts) > 0 {
-			img.Unhandled[img.Packages[i].Name] = s.Scripts
-		}
+		img.note(img.Packages[i].Name, s)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -203,7 +204,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	groups := groupDebs(img.Packages, debs)
 	// The aliases of merged /usr come with the configuration, and the loader
 	// needs them: so the check follows.
-	config, components, err := configGroup(ctx, d, o, img, newest)
+	config, components, err := configGroup(ctx, d, o, img, debs, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -295,12 +296,8 @@ func groupDebs(packages []*spec.Package, segments []*segment) []group {
 }
 
 // configGroup makes the layer of generated files, the probe and added files.
-func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
-	files := append(accounts(), img.Tree.MissingAliases()...)
-	_, _, has := img.Tree.Lookup("usr/lib/os-release")
-	if _, _, linked := img.Tree.Lookup("etc/os-release"); !has && !linked {
-		files = append(files, osRelease(d.Debian.Suite)...)
-	}
+func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, debs []*segment, newest int64) (group, []sbom.Component, error) {
+	files := configuration(d, img)
 	for i := range files {
 		files[i].ModTime = newest
 	}
@@ -308,6 +305,11 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	if err := img.addFiles(ctx, o, &g, "hardstand", files); err != nil {
 		return group{}, nil, err
 	}
+	whole, err := img.wholeEffects(ctx, o, debs, newest)
+	if err != nil {
+		return group{}, nil, err
+	}
+	g.segments = append(g.segments, whole...)
 	var components []sbom.Component
 	if d.Probe != nil {
 		s, c, err := probeSegment(ctx, d.Probe, o, img.Platform, newest)
@@ -392,6 +394,7 @@ func configOf(d *spec.Definition, img *Image) oci.Config {
 	if _, _, ok := img.Tree.Lookup("etc/ssl/certs/ca-certificates.crt"); ok {
 		environment["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
 	}
+	maps.Copy(environment, img.environment)
 	maps.Copy(environment, d.Environment)
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		c.Environment = append(c.Environment, name+"="+environment[name])

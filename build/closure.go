@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/rootfs"
@@ -72,18 +73,22 @@ var multiArch = map[spec.Platform]string{
 // checkClosure reports every library that a program of the image needs and the
 // image has not.
 func (img *Image) checkClosure(segments []*segment) error {
+	var errs []error
+	for _, m := range img.elfImage(segments).Check() {
+		errs = append(errs, errors.New(m.String()))
+	}
+	return errors.Join(errs...)
+}
+
+// elfImage is the image as the loader sees it.
+func (img *Image) elfImage(segments []*segment) *elf.Image {
 	i := &elf.Image{Files: map[string]*elf.Info{}, MultiArch: multiArch[img.Platform], Resolve: func(p string) (string, bool) {
 		e, ok := img.Tree.Resolve(p)
 		return e.Path, ok
 	}}
 	for _, s := range segments {
-		for p, info := range s.ELF {
-			i.Files[p] = info
-		}
+		maps.Copy(i.Files, s.ELF)
+		i.Loaded = append(i.Loaded, s.Loaded...)
 	}
-	var errs []error
-	for _, m := range i.Check() {
-		errs = append(errs, errors.New(m.String()))
-	}
-	return errors.Join(errs...)
+	return i
 }

@@ -64,6 +64,19 @@ func allowRemote(program []byte) ([]byte, error) {
 	return out, nil
 }
 
+// configuration is what every image has beyond its packages, except a bare one.
+func configuration(d *spec.Definition, img *Image) []rootfs.Content {
+	if d.Bare {
+		return links(d)
+	}
+	files := append(accounts(), img.Tree.MissingAliases()...)
+	_, _, has := img.Tree.Lookup("usr/lib/os-release")
+	if _, _, linked := img.Tree.Lookup("etc/os-release"); !has && !linked {
+		files = append(files, osRelease(d.Debian.Suite)...)
+	}
+	return append(files, links(d)...)
+}
+
 // accounts are the users, groups and homes of every image.
 func accounts() []rootfs.Content {
 	file := func(name, text string) rootfs.Content {

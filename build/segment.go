@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
+	"github.com/hardstand/hardstand/build/effect"
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
@@ -28,7 +27,7 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "3"
+const transformVersion = "4"
 
 // Encoder names the compressor whose bytes end up in layers. Another version
 // may compress differently, so it is part of every key and of the provenance.
@@ -48,6 +47,11 @@ type segment struct {
 	Name, Version, Architecture, Source, SourceVersion string
 	Scripts                                            []string  `json:"scripts,omitempty"` // maintainer scripts that were not run
 	Register                                           *Register `json:"register,omitempty"`
+	// What is done in place of the scripts; see package effect.
+	Does        string            `json:"does,omitempty"`
+	Whole       []string          `json:"whole,omitempty"`
+	Loaded      []string          `json:"loaded,omitempty"`
+	Environment map[string]string `json:"environment,omitempty"`
 	// ELF holds the programs and libraries, by path.
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
 }
@@ -187,30 +191,27 @@ func (s *segment) is(p *spec.Package) error {
 // var/lib/dpkg/status.d, by which scanners find it.
 func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*segment, error) {
 	control := r.Control()
-	e := effectOf(p.Name)
+	e := effect.Of(effect.Package{Name: p.Name, Version: p.Version, Architecture: p.Architecture, Scripts: control.Scripts})
 	dropped := map[string]bool{}
 	programs := &inspector{}
 	rules := rootfs.Rules{
 		Inspect: programs.file,
 		Drop: func(name string) bool {
-			if e.drop != nil && e.drop(name) || slices.ContainsFunc(drop, func(pattern string) bool { return spec.MatchPattern(pattern, name) }) {
+			if e.Drop(name) || slices.ContainsFunc(drop, func(pattern string) bool { return spec.MatchPattern(pattern, name) }) {
 				dropped[name] = true
 				return true
 			}
 			return false
 		},
 		Take: func(entry rootfs.Entry, body io.Reader) (bool, error) {
-			if e.take == nil {
-				return false, nil
-			}
-			taken, err := e.take(entry, body)
+			taken, err := e.Take(entry, body)
 			if taken {
 				dropped[entry.Path] = true
 			}
 			return taken, err
 		},
 		Add: func() ([]rootfs.Content, error) {
-			more, err := e.finish()
+			more, err := e.Files()
 			return append(more, status(control, dropped)...), err
 		},
 	}
@@ -224,7 +225,8 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 	}
 	source, sourceVersion := control.Stanza.Source()
 	return &segment{
-		Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.unhandled(control.Scripts),
+		Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.Unhandled,
+		Does: e.Does, Whole: e.Whole, Loaded: e.Loaded, Environment: e.Environment,
 		Name: control.Stanza.Get("Package"), Version: control.Stanza.Get("Version"), Architecture: control.Stanza.Get("Architecture"),
 		Source: source, SourceVersion: sourceVersion,
 	}, nil
@@ -289,74 +291,4 @@ func contentSegment(ctx context.Context, c *cache.Cache, owner string, list []ro
 		found, err := programs.done()
 		return &segment{Segment: s, ELF: found}, err
 	})
-}
-
-// effect reproduces what a package's maintainer scripts would have done.
-type effect struct {
-	drop   func(path string) bool
-	take   func(e rootfs.Entry, body io.Reader) (bool, error)
-	finish func() ([]rootfs.Content, error)
-	known  bool // the scripts are accounted for
-}
-
-func (e effect) unhandled(scripts []string) []string {
-	if e.known {
-		return nil
-	}
-	var list []string
-	for _, s := range scripts {
-		if s == "preinst" || s == "postinst" || s == "config" { // the others run when a package goes
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
-// maxCertificate bounds one certificate file, in bytes.
-const maxCertificate = 1 << 20
-
-// effectOf returns the effect for a package. Packages named here have scripts
-// that need nothing, or whose work the definition or this function does.
-func effectOf(name string) effect {
-	none := func() ([]rootfs.Content, error) { return nil, nil }
-	switch name {
-	case "ca-certificates":
-		return certificates()
-	case "base-files", "libc6", "tzdata", "netbase", "libssl3t64", "libssl3", "zlib1g", "media-types":
-		return effect{finish: none, known: true}
-	}
-	return effect{finish: none}
-}
-
-// certificates makes the bundle that update-ca-certificates would: the
-// package's certificates in order of their paths, each ending in a newline.
-// The single files and the tools around them are left out.
-func certificates() effect {
-	const dir = "usr/share/ca-certificates/"
-	pems := map[string][]byte{}
-	return effect{
-		known: true,
-		drop: func(p string) bool {
-			return strings.HasPrefix(p, "etc/ca-certificates") || strings.HasPrefix(p, "usr/sbin") ||
-				p == "usr/share/ca-certificates" || strings.HasPrefix(p, dir) && path.Ext(p) != ".crt"
-		},
-		take: func(e rootfs.Entry, body io.Reader) (bool, error) {
-			if !strings.HasPrefix(e.Path, dir) {
-				return false, nil
-			}
-			data, err := io.ReadAll(io.LimitReader(body, maxCertificate))
-			pems[e.Path] = append(bytes.TrimSpace(data), '\n')
-			return true, err
-		},
-		finish: func() ([]rootfs.Content, error) {
-			var bundle bytes.Buffer
-			for _, p := range slices.Sorted(maps.Keys(pems)) {
-				bundle.Write(pems[p])
-			}
-			if bundle.Len() == 0 {
-				return nil, errors.New("ca-certificates holds no certificate")
-			}
-			return []rootfs.Content{{Entry: rootfs.Entry{Path: "etc/ssl/certs/ca-certificates.crt", Mode: 0o644}, Data: bundle.Bytes()}}, nil
-		},
-	}
 }

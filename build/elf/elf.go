@@ -81,6 +81,9 @@ type Image struct {
 	// MultiArch is Debian's name of the library directory, such as
 	// x86_64-linux-gnu.
 	MultiArch string
+	// Loaded names libraries that programs load themselves before anything
+	// asks for them, from wherever they are in the image.
+	Loaded []string
 }
 
 // Missing is a need that nothing in the image meets.
@@ -120,11 +123,7 @@ func (i *Image) find(file string, info *Info, name string) bool {
 		_, ok := i.Resolve(name)
 		return ok
 	}
-	dirs := slices.Concat(info.RPath, info.RunPath)
-	if i.MultiArch != "" {
-		dirs = append(dirs, "/usr/lib/"+i.MultiArch)
-	}
-	dirs = append(dirs, "/usr/lib", "/usr/lib64", "/lib", "/lib64")
+	dirs := slices.Concat(info.RPath, info.RunPath, i.systemDirs(), []string{"/lib", "/lib64"})
 	for _, dir := range dirs {
 		dir = strings.NewReplacer("$ORIGIN", "/"+path.Dir(file), "${ORIGIN}", "/"+path.Dir(file)).Replace(dir)
 		target, ok := i.Resolve(path.Join(dir, name))
@@ -135,7 +134,26 @@ func (i *Image) find(file string, info *Info, name string) bool {
 			return true
 		}
 	}
+	return slices.Contains(i.Loaded, name) && i.has(name, info.Machine)
+}
+
+func (i *Image) has(soname, machine string) bool {
+	for _, info := range i.Files {
+		if info.Soname == soname && info.Machine == machine {
+			return true
+		}
+	}
 	return false
+}
+
+// systemDirs are the directories that the loader always looks in, under merged
+// /usr.
+func (i *Image) systemDirs() []string {
+	dirs := []string{"/usr/lib", "/usr/lib64"}
+	if i.MultiArch != "" {
+		dirs = append([]string{"/usr/lib/" + i.MultiArch}, dirs...)
+	}
+	return dirs
 }
 
 // Package guesses the Debian package that ships a library from its name, by

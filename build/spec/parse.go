@@ -1,8 +1,8 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,9 +31,18 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Position.String() + ": " + e.Message }
 
-// Parse reads a definition. file is its name in messages. All that is wrong
-// is reported together, each an *Error.
+// Parse reads a definition that includes nothing. file is its name in
+// messages. All that is wrong is reported together, each an *Error.
 func Parse(file string, data []byte) (*Definition, error) {
+	f, err := ParseFamily(file, data, nil)
+	if err != nil {
+		return nil, err
+	}
+	return f.Definition, nil
+}
+
+// document reads the one document of a file.
+func document(file string, data []byte) (*yaml.Node, error) {
 	if len(data) > MaxDefinition {
 		return nil, fmt.Errorf("%s: %d bytes, at most %d", file, len(data), MaxDefinition)
 	}
@@ -45,14 +54,7 @@ func Parse(file string, data []byte) (*Definition, error) {
 	if err := dec.Decode(new(yaml.Node)); err == nil {
 		return nil, &Error{Position{file, 1, 1}, "more than one document"}
 	}
-	p := &parser{file: file}
-	d := &Definition{}
-	root := doc.Content[0]
-	p.definition(root, d)
-	if err := errors.Join(p.errs...); err != nil {
-		return nil, err
-	}
-	return d, d.finish(func(keys ...string) Position { return p.find(root, keys) })
+	return doc.Content[0], nil
 }
 
 // yamlError gives a syntax error a place; yaml.v3 has it only in the text.
@@ -72,9 +74,14 @@ func yamlError(file string, err error) error {
 	return &Error{Position{file, line, 1}, text}
 }
 
+// parser reads the layers of a definition, one over the other.
 type parser struct {
-	file string
-	errs []error
+	file     string // of the layer being read
+	included bool   // the layer comes from an include
+	load     Loader
+	layers   []layer // in the order read
+	variants variants
+	errs     []error
 }
 
 func (p *parser) at(n *yaml.Node) Position { return Position{p.file, n.Line, n.Column} }
@@ -83,17 +90,38 @@ func (p *parser) fail(n *yaml.Node, format string, args ...any) {
 	p.errs = append(p.errs, &Error{p.at(n), fmt.Sprintf(format, args...)})
 }
 
-// find returns the place of the value below a path of keys.
-func (p *parser) find(n *yaml.Node, keys []string) Position {
-	for _, key := range keys {
-		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				n = n.Content[i+1]
-				break
-			}
+// find returns the place of the value below a path of keys in the last layer
+// that has it.
+func (p *parser) find(keys []string) Position {
+	for _, l := range slices.Backward(p.layers) {
+		if n := below(l.node, keys); n != nil {
+			return Position{l.file, n.Line, n.Column}
 		}
 	}
-	return p.at(n)
+	if len(keys) > 0 {
+		return p.find(keys[:len(keys)-1])
+	}
+	return Position{p.file, 1, 1}
+}
+
+func below(n *yaml.Node, keys []string) *yaml.Node {
+	if len(keys) == 0 {
+		return n
+	}
+	if v := valueOf(n, keys[0]); v != nil {
+		return below(v, keys[1:])
+	}
+	return nil
+}
+
+// valueOf returns the value of a key in a mapping, or nil.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
 }
 
 // fields maps a key to the function that reads its value.
@@ -127,6 +155,8 @@ func (p *parser) mapping(n *yaml.Node, what string, f fields) {
 func (p *parser) definition(n *yaml.Node, d *Definition) {
 	p.mapping(n, "definition", fields{
 		"name":        p.text("name", &d.Name),
+		"include":     func(*yaml.Node) {}, // read before everything else
+		"variants":    func(n *yaml.Node) { p.readVariants(n) },
 		"description": p.text("description", &d.Description),
 		"debian": func(n *yaml.Node) {
 			p.mapping(n, "debian", fields{
@@ -135,8 +165,8 @@ func (p *parser) definition(n *yaml.Node, d *Definition) {
 			})
 		},
 		"packages":       func(n *yaml.Node) { p.packages(n, d) },
-		"ignore-depends": p.list("ignore-depends", &d.IgnoreDepends),
-		"drop":           p.list("drop", &d.Drop),
+		"ignore-depends": p.added("ignore-depends", &d.IgnoreDepends, d),
+		"drop":           p.added("drop", &d.Drop, d),
 		"accounts":       func(n *yaml.Node) { p.mapping(n, "accounts", fields{"run-as": p.text("run-as", &d.Accounts.RunAs)}) },
 		"probe":          func(n *yaml.Node) { p.probe(n, d) },
 		"canary":         func(n *yaml.Node) { p.canary(n, d) },
@@ -146,14 +176,27 @@ func (p *parser) definition(n *yaml.Node, d *Definition) {
 		"cmd":            p.words("cmd", &d.Cmd),
 		"workdir":        p.text("workdir", &d.WorkDir),
 		"annotations":    p.table("annotations", &d.Annotations),
+		"compat":         p.text("compat", &d.Compat),
+		"bare":           p.flag("bare", &d.Bare),
+		"exempt":         p.table("exempt", &d.Exempt),
+		"links":          p.table("links", &d.Links),
+		"licenses": func(n *yaml.Node) {
+			if d.Licenses == nil {
+				d.Licenses = &Licenses{}
+			}
+			p.mapping(n, "licenses", fields{"allow": p.list("allow", &d.Licenses.Allow), "deny": p.list("deny", &d.Licenses.Deny)})
+		},
 	})
 }
 
 func (p *parser) probe(n *yaml.Node, d *Definition) {
 	if off(n) {
+		d.Probe = nil
 		return
 	}
-	d.Probe = &Probe{TLS: true}
+	if d.Probe == nil {
+		d.Probe = &Probe{TLS: true}
+	}
 	if on(n) {
 		return
 	}
@@ -171,9 +214,12 @@ func (p *parser) probe(n *yaml.Node, d *Definition) {
 
 func (p *parser) canary(n *yaml.Node, d *Definition) {
 	if off(n) {
+		d.Canary = nil
 		return
 	}
-	d.Canary = &Canary{}
+	if d.Canary == nil {
+		d.Canary = &Canary{}
+	}
 	if on(n) {
 		return
 	}
@@ -214,10 +260,12 @@ func (p *parser) packages(n *yaml.Node, d *Definition) {
 			p.fail(n.Content[i], "packages: bad package %q", s)
 			continue
 		}
+		list := &d.Packages
 		if denied {
-			d.Deny = append(d.Deny, name)
-		} else {
-			d.Packages = append(d.Packages, name)
+			list = &d.Deny
+		}
+		if !slices.Contains(*list, name) { // an included definition may have it too
+			*list = append(*list, name)
 		}
 	}
 	slices.Sort(d.Deny)
@@ -235,6 +283,7 @@ func validPackage(s string) bool {
 func (p *parser) platforms(n *yaml.Node, d *Definition) {
 	var all []string
 	p.list("platforms", &all)(n)
+	d.Platforms = nil
 	for i, s := range all {
 		v, err := ParsePlatform(s)
 		if err != nil {
@@ -308,7 +357,10 @@ func (p *parser) table(what string, to *map[string]string) func(*yaml.Node) {
 			}
 		}
 		p.mapping(n, what, f)
-		*to = m
+		if *to == nil {
+			*to = map[string]string{}
+		}
+		maps.Copy(*to, m)
 	}
 }
 

@@ -36,7 +36,39 @@ type Definition struct {
 	Cmd           []string          `json:"cmd,omitempty"`
 	WorkDir       string            `json:"workdir,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+	// Links are symlinks, by their absolute paths.
+	Links map[string]string `json:"links,omitempty"`
+	// Compat makes the image match another project's where the two differ:
+	// "distroless" or nothing.
+	Compat string `json:"compat,omitempty"`
+	// Bare leaves out accounts, links and configuration: for images that hold
+	// only a program to copy from.
+	Bare bool `json:"bare,omitempty"`
+	// Exempt maps a gate of GateNames to the reason why the image may fail it.
+	Exempt map[string]string `json:"exempt,omitempty"`
+	// Licenses is which licences the packages may have.
+	Licenses *Licenses `json:"licenses,omitempty"`
+
+	// Shared holds the entries of IgnoreDepends and Drop that come from an
+	// included definition, which is written for more than one image.
+	Shared map[string]bool `json:"-"`
 }
+
+// Licenses is a policy over the short names of machine-readable copyright
+// files, such as GPL-3+, with "*" for any characters. A name in Deny is
+// refused; with Allow, every name must be in it. What a package does not say
+// in machine-readable form has the name "unknown".
+type Licenses struct {
+	Allow []string `json:"allow,omitempty"`
+	Deny  []string `json:"deny,omitempty"`
+}
+
+// GateNames are the gates that a definition may exempt its image from.
+var GateNames = []string{"root", "set-id", "shell", "world-writable"}
+
+// Own reports whether an entry of IgnoreDepends or Drop was written for this
+// image alone, and so should have an effect on it.
+func (d *Definition) Own(entry string) bool { return !d.Shared[entry] }
 
 // Debian says which archive state an image is made of.
 type Debian struct {
@@ -168,9 +200,10 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	} else if !ValidImageName(d.Name) {
 		fail([]string{"name"}, "bad image name %q: use lower-case letters, digits and single '-', '_' or '.' between them", d.Name)
 	}
-	if len(d.Packages) == 0 {
+	if len(d.Packages) == 0 && !d.Bare {
 		fail(nil, `"packages" is missing`)
 	}
+	d.finishPolicy(fail)
 	if d.Debian.Suite == "" {
 		d.Debian.Suite = "trixie"
 	} else if Releases[d.Debian.Suite] == "" {
@@ -219,6 +252,37 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	d.finishProbe(fail)
 	d.finishCanary(fail)
 	return errors.Join(errs...)
+}
+
+func (d *Definition) finishPolicy(fail func([]string, string, ...any)) {
+	if d.Compat != "" && d.Compat != "distroless" {
+		fail([]string{"compat"}, `unknown profile %q: use distroless`, d.Compat)
+	}
+	if d.Bare && (d.Compat != "" || len(d.Packages) > 0) {
+		fail([]string{"bare"}, "a bare image has no packages and no profile")
+	}
+	for p, target := range d.Links {
+		if !cleanAbs(p) || target == "" {
+			fail([]string{"links", p}, "%q is not a clean absolute path, or leads nowhere", p)
+		}
+	}
+	for gate, reason := range d.Exempt {
+		if !slices.Contains(GateNames, gate) {
+			fail([]string{"exempt", gate}, "unknown gate %q: use one of %s", gate, strings.Join(GateNames, ", "))
+		} else if strings.TrimSpace(reason) == "" {
+			fail([]string{"exempt", gate}, "an exemption needs a reason")
+		}
+	}
+	if d.Accounts.RunAs == "root" && d.Exempt["root"] == "" && !d.Bare {
+		fail([]string{"accounts", "run-as"}, `running as root needs a reason: write it under "exempt", as {root: "binds port 80"}`)
+	}
+	if l := d.Licenses; l != nil {
+		for _, pattern := range slices.Concat(l.Allow, l.Deny) {
+			if _, err := path.Match(pattern, ""); pattern == "" || err != nil {
+				fail([]string{"licenses"}, "bad pattern %q", pattern)
+			}
+		}
+	}
 }
 
 func (d *Definition) finishProbe(fail func([]string, string, ...any)) {

@@ -32,7 +32,8 @@ func lockCommand(f *cli.Frame) *cobra.Command {
 		Short: "Resolve definitions against the signed archive and write their locks",
 		Long: `Resolve definitions against the signed archive and write their locks: which
 version of which package, by SHA-256, for every platform. The lock of FILE.yaml
-is FILE.lock.json beside it; that of a built-in image is printed, or written to
+is FILE.lock.json beside it, that of a variant with other packages
+FILE-VARIANT.lock.json; that of a built-in image is printed, or written to
 --output. What changed is listed.
 
 A suite older than the lock has seen is refused: the mirror was rolled back.`,
@@ -45,7 +46,7 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 				return cli.Usagef("--output takes one definition, not %d", len(args))
 			}
 			for _, arg := range args {
-				if err := runLock(cmd.Context(), f, o, arg); err != nil {
+				if err := runLocks(cmd.Context(), f, o, arg); err != nil {
 					return err
 				}
 			}
@@ -60,11 +61,33 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 	return cmd
 }
 
-func runLock(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error {
-	s, err := LoadSource(arg)
+// runLocks locks a definition, and of a file also its variants.
+func runLocks(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error {
+	all, variant, err := loadFamily(arg)
 	if err != nil {
 		return err
 	}
+	names := []string{variant}
+	if variant == "" && all.file != "" && o.output == "" {
+		for _, v := range all.Variants {
+			if all.LockName(v.Name) == v.Name { // it shares no other's
+				names = append(names, v.Name)
+			}
+		}
+	}
+	for _, name := range names {
+		s, err := all.source(name)
+		if err != nil {
+			return err
+		}
+		if err := runLock(ctx, f, o, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error {
 	c, err := openCache(f)
 	if err != nil {
 		return err

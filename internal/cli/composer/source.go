@@ -3,10 +3,8 @@ package composer
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,57 +28,6 @@ type Source struct {
 	Lock       *spec.Lock // nil when there is none
 	lockErr    error      // why the lock that is there cannot be used
 	lockFile   string     // where lock is written; empty for a built-in image
-}
-
-// LoadSource finds an image by the name of a built-in definition or by a file.
-// Whatever has a slash or ends in .yaml is a file.
-func LoadSource(arg string) (*Source, error) {
-	if strings.ContainsRune(arg, filepath.Separator) || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
-		return loadFile(arg)
-	}
-	data, err := definitionText(arg)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{}
-	if s.Definition, err = spec.Parse(arg+".yaml", data); err != nil {
-		return nil, err
-	}
-	if lock, err := images.Files.ReadFile(arg + ".lock.json"); err == nil {
-		if s.Lock, err = spec.ParseLock(arg+".lock.json", lock); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// definitionText returns a built-in definition as it was written.
-func definitionText(name string) ([]byte, error) {
-	data, err := images.Files.ReadFile(name + ".yaml")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Usagef("there is no built-in image %q: use one of %s, or a file such as ./%s.yaml", name, strings.Join(builtin(), ", "), name)
-	}
-	return data, err
-}
-
-func loadFile(file string) (*Source, error) {
-	data, err := ReadLimited(file, spec.MaxDefinition)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{lockFile: strings.TrimSuffix(file, filepath.Ext(file)) + ".lock.json"}
-	if s.Definition, err = spec.Parse(file, data); err != nil {
-		return nil, err
-	}
-	lock, err := ReadLimited(s.lockFile, spec.MaxLock)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.Lock, s.lockErr = spec.ParseLock(s.lockFile, lock)
-	return s, nil
 }
 
 // ReadLimited reads a file that must not be larger than limit bytes.
