@@ -197,6 +197,9 @@ func verifyBundle(data []byte, digest v1.Hash, opts VerifyOptions) (Evidence, er
 		return Evidence{}, err
 	}
 	e.PredicateType = e.Statement.PredicateType
+	if l, err := legacyEnvelope(e.PredicateType, b.Bundle); err == nil {
+		e.envelope = l.Data
+	}
 	return e, nil
 }
 

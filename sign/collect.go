@@ -19,19 +19,29 @@ type collector struct {
 	digest v1.Hash
 	opts   VerifyOptions
 
+	// bundlesRead is closed when every referrer has been read.
+	bundlesRead chan struct{}
+
 	mu       sync.Mutex
 	evidence []Evidence
 	rejected []Rejected
+	// envelopes are blobs that need not be fetched: one signature serves both
+	// forms of an attestation, and the bundle holds it. Not used where the
+	// caller asks about the stored forms themselves.
+	envelopes map[v1.Hash][]byte
 }
 
 // collect fills the report with what is attached to the digest. Reading errors
 // are errors: what could not be read might have been the proof.
 func (r *Report) collect(ctx context.Context, src Source, opts VerifyOptions) error {
-	c := &collector{src: src, digest: r.Digest, opts: opts}
+	c := &collector{src: src, digest: r.Digest, opts: opts, bundlesRead: make(chan struct{})}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.legacy(ctx, SignatureTag(r.Digest), maxSignature, c.legacySignature) })
 	group.Go(func() error { return c.legacy(ctx, AttestationTag(r.Digest), maxAttestation, c.legacyAttestation) })
-	group.Go(func() error { return c.referrers(ctx) })
+	group.Go(func() error {
+		defer close(c.bundlesRead)
+		return c.referrers(ctx)
+	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -89,6 +99,9 @@ func (c *collector) legacy(ctx context.Context, tag string, limit int64, check f
 	if err != nil {
 		c.reject(FormLegacy, digest, "", err)
 		return nil
+	}
+	if tag == AttestationTag(c.digest) && len(c.opts.Forms) == 0 {
+		<-c.bundlesRead
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
@@ -181,8 +194,38 @@ func (c *collector) bundle(ctx context.Context, digest v1.Hash, m Manifest) (str
 		return claimed, err
 	}
 	e.Form, e.Manifest, e.Layer, e.Raw = FormBundle, digest, layer, m.Raw
+	if err := c.keepEnvelope(&e); err != nil {
+		return claimed, err
+	}
 	c.accept(e)
 	return claimed, nil
+}
+
+// keepEnvelope remembers a bundle's envelope by its digest.
+func (c *collector) keepEnvelope(e *Evidence) error {
+	data := e.envelope
+	e.envelope = nil
+	if len(c.opts.Forms) > 0 || data == nil {
+		return nil
+	}
+	digest, err := hashAs("sha256", data)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.envelopes == nil {
+		c.envelopes = map[v1.Hash][]byte{}
+	}
+	c.envelopes[digest] = data
+	return nil
+}
+
+func (c *collector) envelope(digest v1.Hash) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	data, ok := c.envelopes[digest]
+	return data, ok
 }
 
 func artifactType(m v1.Manifest) string {
@@ -198,6 +241,9 @@ func artifactType(m v1.Manifest) string {
 func (c *collector) readLayer(ctx context.Context, d v1.Descriptor, limit int64) (Layer, error) {
 	if d.Size < 0 || d.Size > limit {
 		return Layer{}, reject(CodeForeign, "a blob of %d bytes, limit %d", d.Size, limit)
+	}
+	if data, ok := c.envelope(d.Digest); ok {
+		return Layer{MediaType: d.MediaType, Data: data, Annotations: d.Annotations}, nil
 	}
 	data, err := readBlob(ctx, c.src, d.Digest, limit)
 	if errors.Is(err, ErrNotFound) {

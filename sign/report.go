@@ -77,6 +77,8 @@ type Evidence struct {
 	Layer Layer `json:"-"`
 	// Raw is the bundle's manifest as stored, for copying; nil in legacy form.
 	Raw []byte `json:"-"`
+
+	envelope []byte // of a bundle, as its legacy form would be stored
 }
 
 // Rejected is something attached to the image that does not count.

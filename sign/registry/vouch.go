@@ -77,9 +77,9 @@ func (p *publication) signOne(ctx context.Context, s subject) (bool, error) {
 // key's signature is no reason to leave out the new one's.
 func (p *publication) own() sign.VerifyOptions {
 	if p.Signer.Keyless() {
-		return sign.VerifyOptions{Identities: p.Verify.Identities, TrustedRoot: p.Verify.TrustedRoot, Now: p.Verify.Now}
+		return sign.VerifyOptions{Identities: p.Verify.Identities, TrustedRoot: p.Verify.TrustedRoot, Now: p.Verify.Now, Forms: p.forms()}
 	}
-	return sign.VerifyOptions{Keys: []sign.Key{p.Signer.Key()}}
+	return sign.VerifyOptions{Keys: []sign.Key{p.Signer.Key()}, Forms: p.forms()}
 }
 
 func (p *publication) prepare(ctx context.Context, s subject, have sign.Report) (attachment, error) {
