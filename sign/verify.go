@@ -142,7 +142,7 @@ func examinePlatforms(ctx context.Context, src Source, index Manifest, opts Veri
 	for i, c := range children {
 		group.Go(func() (err error) {
 			reports[i], err = examine(ctx, src, c.Digest, platformName(c), VerifyOptions{
-				Keys: opts.Keys, Identities: opts.Identities, TrustedRoot: opts.TrustedRoot, Now: opts.Now, Layers: opts.Layers,
+				Keys: opts.Keys, Identities: opts.Identities, TrustedRoot: opts.TrustedRoot, Now: opts.Now, Layers: opts.Layers, Forms: opts.Forms,
 			})
 			return err
 		})
