@@ -44,6 +44,10 @@ type Options struct {
 	// ComponentsFor describes them for the SBOM.
 	ComponentsFor map[spec.Platform][]sbom.Component
 	Version       string // of hardstand, for the SBOM
+	// Program identifies the running code. Results are remembered under it;
+	// empty means that they are not remembered.
+	Program string
+	Rehash  bool // hash every byte taken from the cache, however often it was
 }
 
 // Result is what Assemble made.
@@ -54,26 +58,33 @@ type Result struct {
 	Provenance []byte
 	Claims     []Claim   // all of the above that can be attested
 	Created    time.Time // of the newest image
+	Recalled   bool      // the cache remembered the whole result
+
+	holds func(path string, d cache.Digest) bool
 }
+
+// Holds reports whether a file has the content of a digest, hashing it only if
+// it changed since that was found out.
+func (r *Result) Holds(path string, h v1.Hash) bool { return r.holds(path, cache.Digest(h.Hex)) }
 
 // Image is one platform's image and what is known about it.
 type Image struct {
-	Platform  spec.Platform
-	Image     v1.Image
-	Digest    v1.Hash
-	Size      int64 // compressed layers, bytes
-	Packages  []*spec.Package
-	Tree      *rootfs.Tree
-	SPDX      []byte
-	CycloneDX []byte
-	// Provenance is the SLSA predicate.
-	Provenance []byte
-	Register   *Register           // nil without decoys and tokens
-	Unhandled  map[string][]string // package to maintainer scripts that nothing stands in for
-	Effects    map[string]string   // package to what stands in for its scripts
-	Created    time.Time
+	Platform spec.Platform
+	Image    v1.Image
+	Digest   v1.Hash
+	Size     int64 // compressed layers, bytes
+	Packages []*spec.Package
+	Tree     *rootfs.Tree // nil in a recalled result
+	// The SBOMs, and the SLSA provenance predicate, without white space.
+	SPDX, CycloneDX, Provenance []byte
+
+	Register  *Register           // nil without decoys and tokens
+	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
+	Effects   map[string]string   // package to what stands in for its scripts
+	Created   time.Time
 
 	components  []sbom.Component
+	layers      []oci.Layer
 	environment map[string]string // on account of the packages
 }
 
@@ -98,7 +109,26 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	if o.Platforms, err = choosePlatforms(d, o.Platforms); err != nil {
 		return nil, err
 	}
-	r := &Result{Images: make([]*Image, len(o.Platforms))}
+	if o.Program == "" {
+		return assemble(ctx, d, l, o)
+	}
+	key, err := recallKey(d, l, o)
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", d.Name, err)
+	}
+	r, err := recall(l, o, key)
+	if !errors.Is(err, errNotRecalled) {
+		return r, err
+	}
+	if r, err = assemble(ctx, d, l, o); err != nil {
+		return nil, err
+	}
+	return r, r.remember(o.Cache, key)
+}
+
+// assemble makes a result of segments.
+func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
+	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
 	g.SetLimit(maxPlatforms)
 	errs := make([]error, len(o.Platforms))
@@ -119,6 +149,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 		entries[i] = oci.PlatformImage{Platform: img.Platform, Image: img.Image}
 	}
 	r.Created = r.newest()
+	var err error
 	if r.Index, err = oci.NewIndex(o.Format, entries, annotations(d, r.Created)); err != nil {
 		return nil, err
 	}
@@ -356,6 +387,7 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 		img.Size += layers[i].Size
 	}
 	var err error
+	img.layers = layers
 	img.Image, err = oci.NewImage(o.Format, configOf(d, img), layers, annotations(d, img.Created))
 	if err != nil {
 		return err

@@ -58,6 +58,7 @@ func (r *Result) describe(d *spec.Definition, l *spec.Lock, o Options) error {
 		}
 		r.Claims[i].Predicate = b.Bytes()
 	}
+	r.distribute()
 	return nil
 }
 

@@ -42,11 +42,11 @@ func (f Format) pick(oci, docker types.MediaType) types.MediaType {
 
 // Layer is a finished layer: a gzip-compressed tar in a file.
 type Layer struct {
-	Digest v1.Hash // of the compressed bytes
-	DiffID v1.Hash // of the tar
-	Size   int64   // compressed, bytes
-	Path   string  // of the file
-	Note   string  // what the layer holds, for the history
+	Digest v1.Hash `json:"digest"`  // of the compressed bytes
+	DiffID v1.Hash `json:"diff-id"` // of the tar
+	Size   int64   `json:"size"`    // compressed, bytes
+	Path   string  `json:"-"`       // of the file
+	Note   string  `json:"note"`    // what the layer holds, for the history
 }
 
 // Config is what an image's config says besides its layers.
@@ -146,6 +146,19 @@ func NewImage(format Format, c Config, layers []Layer, annotations map[string]st
 	return partial.CompressedToImage(img)
 }
 
+// Restore makes an image of the config and the manifest that NewImage wrote,
+// and its layers.
+func Restore(format Format, config, manifest []byte, layers []Layer) (v1.Image, error) {
+	img := &image{
+		config: config, manifest: manifest, layers: map[v1.Hash]*layer{},
+		mediaType: format.pick(types.OCIManifestSchema1, types.DockerManifestSchema2),
+	}
+	for _, l := range layers {
+		img.layers[l.Digest] = &layer{l, format.pick(types.OCILayer, types.DockerLayer)}
+	}
+	return partial.CompressedToImage(img)
+}
+
 // variant is what platform selection expects: arm64 goes as v8.
 func variant(p spec.Platform) string {
 	if p.Arch == "arm64" {
@@ -195,6 +208,26 @@ func NewIndex(format Format, images []PlatformImage, annotations map[string]stri
 	var err error
 	if x.manifest, err = json.Marshal(x.parsed); err != nil {
 		return nil, fmt.Errorf("write index: %w", err)
+	}
+	return x, nil
+}
+
+// RestoreIndex makes an index of the manifest that NewIndex wrote, and its
+// images.
+func RestoreIndex(format Format, manifest []byte, images []v1.Image) (v1.ImageIndex, error) {
+	x := &index{
+		manifest: manifest, mediaType: format.pick(types.OCIImageIndex, types.DockerManifestList),
+		parsed: &v1.IndexManifest{}, images: map[v1.Hash]v1.Image{},
+	}
+	if err := json.Unmarshal(manifest, x.parsed); err != nil {
+		return nil, fmt.Errorf("read index: %w", err)
+	}
+	for _, img := range images {
+		d, err := img.Digest()
+		if err != nil {
+			return nil, fmt.Errorf("read index: %w", err)
+		}
+		x.images[d] = img
 	}
 	return x, nil
 }

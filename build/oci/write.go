@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,10 +31,16 @@ const layoutFile = `{"imageLayoutVersion":"1.0.0"}`
 // what it was before. An older layout there is replaced, anything else is
 // refused. ref, if not empty, names the index in the layout.
 func WriteLayout(dir string, idx v1.ImageIndex, ref string) error {
+	return UpdateLayout(dir, idx, ref, nil)
+}
+
+// UpdateLayout is WriteLayout, but leaves layers that are there already as they
+// are if holds says that their files have the content they should.
+func UpdateLayout(dir string, idx v1.ImageIndex, ref string, holds func(path string, h v1.Hash) bool) error {
 	if err := replaceable(dir); err != nil {
 		return fmt.Errorf("write layout: %w", err)
 	}
-	w := &layoutWriter{dir: dir, kept: map[string]bool{}}
+	w := &layoutWriter{dir: dir, kept: map[string]bool{}, holds: holds}
 	w.copies.SetLimit(maxCopies)
 	if err := w.write(idx, ref); err != nil {
 		return fmt.Errorf("write layout %s: %w", dir, err)
@@ -80,6 +85,7 @@ func replaceable(dir string) error {
 type layoutWriter struct {
 	dir    string
 	kept   map[string]bool
+	holds  func(path string, h v1.Hash) bool
 	copies errgroup.Group
 }
 
@@ -123,7 +129,7 @@ func (w *layoutWriter) write(idx v1.ImageIndex, ref string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(w.blob(hash, raw), w.file("oci-layout", strings.NewReader(layoutFile)), w.file("index.json", bytes.NewReader(data))); err != nil {
+	if err := errors.Join(w.blob(hash, raw), w.small("oci-layout", []byte(layoutFile)), w.small("index.json", data)); err != nil {
 		return err
 	}
 	return w.sweep()
@@ -160,7 +166,7 @@ func (w *layoutWriter) image(img v1.Image) error {
 
 func (w *layoutWriter) blob(h v1.Hash, data []byte) error {
 	w.kept[h.Hex] = true
-	return w.file(filepath.Join("blobs", h.Algorithm, h.Hex), bytes.NewReader(data))
+	return w.small(filepath.Join("blobs", h.Algorithm, h.Hex), data)
 }
 
 func (w *layoutWriter) layer(l v1.Layer) error {
@@ -173,6 +179,9 @@ func (w *layoutWriter) layer(l v1.Layer) error {
 	}
 	w.kept[h.Hex] = true
 	w.copies.Go(func() error {
+		if w.holds != nil && w.holds(filepath.Join(w.dir, "blobs", h.Algorithm, h.Hex), h) {
+			return nil
+		}
 		r, err := l.Compressed()
 		if err != nil {
 			return err
@@ -180,6 +189,11 @@ func (w *layoutWriter) layer(l v1.Layer) error {
 		return errors.Join(w.file(filepath.Join("blobs", h.Algorithm, h.Hex), r), r.Close())
 	})
 	return nil
+}
+
+// small writes what is in memory.
+func (w *layoutWriter) small(name string, data []byte) error {
+	return atomicfile.Update(filepath.Join(w.dir, name), data, 0o644)
 }
 
 // file writes a file wholly or not at all, with the modes that umask allows.

@@ -60,6 +60,15 @@ var manifest = sync.OnceValues(func() (map[string]Program, error) {
 	return m, json.Unmarshal(data, &m)
 })
 
+// Digest is that of the manifest, which names every program by its own.
+func Digest() (cache.Digest, error) {
+	data, err := files.ReadFile("bin/manifest.json")
+	if err != nil {
+		return "", fmt.Errorf("read the list of programs: %w", err)
+	}
+	return cache.Sum(data), nil
+}
+
 // Lookup describes a program without unpacking it.
 func Lookup(name string, p spec.Platform) (Program, error) {
 	m, err := manifest()

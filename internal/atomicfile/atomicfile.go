@@ -4,6 +4,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,17 @@ func Replace(file string, mode fs.FileMode, write func(*os.File) error) error {
 // returns.
 func ReplaceBytes(file string, data []byte, mode fs.FileMode) error {
 	return Replace(file, mode, synced(data))
+}
+
+// Update writes data that can be made again, unless the file has it already:
+// replacing a file makes the file system write it to the disk at once.
+func Update(file string, data []byte, mode fs.FileMode) error {
+	if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(data)) {
+		if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, data) {
+			return nil
+		}
+	}
+	return Replace(file, mode, Copy(bytes.NewReader(data)))
 }
 
 // Create writes a file that must not exist yet; otherwise the error wraps

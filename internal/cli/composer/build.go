@@ -1,7 +1,9 @@
 package composer
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -115,12 +117,21 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definiti
 func writeSBOMs(dir, name string, r *build.Result) error {
 	for _, img := range r.Images {
 		file := filepath.Join(dir, fmt.Sprintf("%s-%s", name, strings.ReplaceAll(img.Platform.String(), "/", "-")))
-		err := errors.Join(atomicfile.ReplaceBytes(file+".spdx.json", img.SPDX, 0o644), atomicfile.ReplaceBytes(file+".cdx.json", img.CycloneDX, 0o644))
+		err := errors.Join(writeIndented(file+".spdx.json", img.SPDX), writeIndented(file+".cdx.json", img.CycloneDX))
 		if err != nil {
 			return fmt.Errorf("write SBOM: %w", err)
 		}
 	}
 	return nil
+}
+
+// writeIndented writes a document for a person to read.
+func writeIndented(file string, doc []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, doc, "", " "); err != nil {
+		return err
+	}
+	return atomicfile.ReplaceBytes(file, b.Bytes(), 0o644)
 }
 
 // output is a parsed -o.
@@ -185,7 +196,7 @@ func (o output) choosePlatform(c *Options) error {
 
 func (o output) write(ctx context.Context, f *cli.Frame, r *build.Result) error {
 	if o.kind == "oci" {
-		return oci.WriteLayout(o.path, r.Index, "latest")
+		return oci.UpdateLayout(o.path, r.Index, "latest", r.Holds)
 	}
 	if o.stream() {
 		return oci.StreamDockerArchive(f.Stdout, r.Images[0].Image, o.tag)

@@ -18,7 +18,7 @@ func writeClaims(dir string, r *build.Result) error {
 		out.Write(c.Statement())
 		out.WriteByte('\n')
 	}
-	if err := atomicfile.Replace(filepath.Join(dir, oci.ClaimsFile), 0o644, atomicfile.Copy(&out)); err != nil {
+	if err := atomicfile.Update(filepath.Join(dir, oci.ClaimsFile), out.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write attestations: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type Options struct {
 	CanaryKey string
 	noCanary  bool
 	register  string
+	rehash    bool
 	Quiet     bool
 
 	components map[spec.Platform][]sbom.Component // of a wrapped program
@@ -46,6 +48,7 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.CanaryKey, "canary-key", "", "`file` with the canary master secret (default: canary.key in the configuration directory, made on first use)")
 	flags.BoolVar(&o.noCanary, "no-canary", false, "leave the decoys out")
 	flags.StringVar(&o.register, "register", "", "`directory` for the decoy registers (default: registers in the state directory)")
+	flags.BoolVar(&o.rehash, "rehash", false, "hash every byte taken from the cache again, also what has not changed since")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "no progress")
 }
 
@@ -67,7 +70,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if o.noCanary {
 		d.Canary = nil
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Rehash: o.rehash}
 	if d.Canary != nil {
 		if opts.Canary, err = o.CanaryMaster(f); err != nil {
 			return nil, err
@@ -100,6 +103,20 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 		f.Note("%v", err)
 	}
 	return r, o.saveRegisters(f, d.Name, r)
+}
+
+// running identifies the code that runs, by its file: results of other code are
+// not recalled.
+func running() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
 }
 
 // CanaryMaster reads the master secret, and makes one on first use where no
@@ -172,7 +189,11 @@ func (o *Options) saveRegisters(f *cli.Frame, name string, r *build.Result) erro
 			return err
 		}
 		file := filepath.Join(dir, fmt.Sprintf("%s-%s.json", name, img.Register.Build))
-		if err := atomicfile.ReplaceBytes(file, append(data, '\n'), 0o600); err != nil {
+		data = append(data, '\n')
+		if old, err := ReadLimited(file, int64(len(data))); err == nil && bytes.Equal(old, data) {
+			continue // syncing it again costs more than a warm build
+		}
+		if err := atomicfile.ReplaceBytes(file, data, 0o600); err != nil {
 			return fmt.Errorf("write decoy register: %w", err)
 		}
 	}
