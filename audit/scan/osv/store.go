@@ -1,0 +1,209 @@
+package osv
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/flate"
+	"golang.org/x/sync/errgroup"
+)
+
+// container is one file or directory of entries.
+type container struct {
+	origin string
+	sha256 string // hex
+	count  int
+	// read gives the i-th entry, using and returning a buffer.
+	read func(i int, buf []byte) (name string, data []byte, err error)
+}
+
+// zipContainer reads a zip of *.json files. What it is read from is held in
+// memory, so that what was hashed is what is used.
+func zipContainer(origin string, data []byte) (*container, error) {
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, fmt.Errorf("read database %s: %w", origin, err)
+	}
+	files := slices.DeleteFunc(r.File, func(f *zip.File) bool { return !strings.HasSuffix(f.Name, ".json") })
+	if len(files) == 0 {
+		return nil, fmt.Errorf("read database %s: no JSON file in it", origin)
+	}
+	if len(files) > MaxEntries {
+		return nil, fmt.Errorf("read database %s: %w", origin, limitError("its number of entries", MaxEntries))
+	}
+	sum := sha256.Sum256(data)
+	c := &container{origin: origin, sha256: hex.EncodeToString(sum[:]), count: len(files)}
+	inflaters := sync.Pool{}
+	r.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser { return inflate(&inflaters, in) })
+	c.read = func(i int, buf []byte) (string, []byte, error) {
+		data, err := unzip(files[i], buf)
+		if err != nil {
+			err = fmt.Errorf("read database %s: %s: %w", origin, clip(files[i].Name), err)
+		}
+		return files[i].Name, data, err
+	}
+	return c, nil
+}
+
+// pooled gives its inflater back, because making one costs more than most
+// entries.
+type pooled struct {
+	io.ReadCloser
+	pool *sync.Pool
+}
+
+func (p *pooled) Close() error {
+	err := p.ReadCloser.Close()
+	p.pool.Put(p.ReadCloser)
+	return err
+}
+
+func inflate(pool *sync.Pool, in io.Reader) io.ReadCloser {
+	if r, ok := pool.Get().(io.ReadCloser); ok {
+		if r.(flate.Resetter).Reset(in, nil) == nil {
+			return &pooled{r, pool}
+		}
+	}
+	return &pooled{flate.NewReader(in), pool}
+}
+
+// unzip reads a file of a zip. Its checksum is compared at the end.
+func unzip(f *zip.File, buf []byte) ([]byte, error) {
+	if f.UncompressedSize64 > MaxEntry {
+		return nil, limitError("its size", MaxEntry)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := fill(r, buf, int(f.UncompressedSize64))
+	return data, errors.Join(err, r.Close())
+}
+
+// fill reads all of r, of which size bytes are announced and MaxEntry allowed.
+func fill(r io.Reader, buf []byte, size int) ([]byte, error) {
+	buf = slices.Grow(buf[:0], size+1)
+	for {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, len(buf)+512)
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case len(buf) > MaxEntry:
+			return buf, limitError("its size", MaxEntry)
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, err
+		}
+	}
+}
+
+// dirContainer reads the *.json files of a directory, not below it. Links that
+// lead out of the database are not followed.
+func dirContainer(origin string, root *os.Root, dir string) (*container, error) {
+	entries, err := fs.ReadDir(root.FS(), dir)
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".json") && !e.IsDir() {
+			names = append(names, path.Join(dir, e.Name()))
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("read database %s: no JSON file in it: %w", origin, fs.ErrNotExist)
+	}
+	if len(names) > MaxEntries {
+		return nil, fmt.Errorf("read database %s: %w", origin, limitError("its number of entries", MaxEntries))
+	}
+	c := &container{origin: origin, count: len(names)}
+	c.read = func(i int, buf []byte) (string, []byte, error) {
+		f, err := root.Open(names[i])
+		if err != nil {
+			return "", nil, fmt.Errorf("read database %s: %w", origin, err)
+		}
+		defer f.Close() //nolint:errcheck // opened for reading
+		data, err := fill(f, buf, 0)
+		if err != nil {
+			err = fmt.Errorf("read database %s: %s: %w", origin, names[i], err)
+		}
+		return names[i], data, err
+	}
+	return c, nil
+}
+
+// each hands every entry to one of several visitors, each used by one
+// goroutine only.
+func (c *container) each(ctx context.Context, visitors []func(name string, data []byte) error) error {
+	var at, total atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	const batch = 64
+	for _, visit := range visitors {
+		group.Go(func() error {
+			var buf []byte
+			for ctx.Err() == nil {
+				from := int(at.Add(batch)) - batch
+				if from >= c.count {
+					return nil
+				}
+				for i := from; i < min(from+batch, c.count); i++ {
+					name, data, err := c.read(i, buf)
+					if err != nil {
+						return err
+					}
+					buf = data
+					if total.Add(int64(len(data))) > MaxTotal {
+						return fmt.Errorf("read database %s: %w", c.origin, limitError("its unpacked size", MaxTotal))
+					}
+					if err := visit(name, data); err != nil {
+						return fmt.Errorf("database %s: %w", c.origin, err)
+					}
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+// ask answers a query from all entries.
+func (c *container) ask(ctx context.Context, q Query) (Answer, error) {
+	scopes := make([]*scope, max(1, min(runtime.GOMAXPROCS(0), c.count/64)))
+	visitors := make([]func(string, []byte) error, len(scopes))
+	for i := range scopes {
+		scopes[i] = newScope(q)
+		visitors[i] = scopes[i].entry
+	}
+	if err := c.each(ctx, visitors); err != nil {
+		return Answer{}, err
+	}
+	for _, s := range scopes[1:] {
+		scopes[0].merge(s)
+	}
+	return scopes[0].answer(c.origin, c.sha256)
+}
+
+// clip shortens a foreign name for a message.
+func clip(s string) string {
+	if len(s) > 100 {
+		s = s[:100] + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
