@@ -128,7 +128,7 @@ func (o *overlay) entries(t *tar.Reader, layer string) error {
 		dir, base := path.Split(name)
 		switch {
 		case base == opaque:
-			o.covered[path.Clean("/"+dir)[1:]+"/*"] = true
+			o.covered[path.Clean("/" + dir)[1:]+"/*"] = true
 			continue
 		case strings.HasPrefix(base, whiteout):
 			o.covered[path.Join(dir, strings.TrimPrefix(base, whiteout))] = true
