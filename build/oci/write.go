@@ -52,8 +52,12 @@ func UpdateLayout(dir string, idx v1.ImageIndex, ref string, holds func(path str
 // its images, unsigned, one a line. Publishing the layout signs them.
 const ClaimsFile = "attestations.intoto.jsonl"
 
+// SignaturesFile is a file beside a layout's index.json: sigstore bundles over
+// statements about its images, one a line.
+const SignaturesFile = "signatures.sigstore.jsonl"
+
 // layoutFiles are what a layout has at its top.
-var layoutFiles = map[string]bool{"oci-layout": true, "index.json": true, "blobs": true, ClaimsFile: true}
+var layoutFiles = map[string]bool{"oci-layout": true, "index.json": true, "blobs": true, ClaimsFile: true, SignaturesFile: true}
 
 // replaceable reports an error for a directory that holds anything but a
 // layout of one image, whose loss the caller has asked for.

@@ -19,13 +19,17 @@ import (
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/internal/atomicfile"
 	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/sign/keysign"
 )
 
 type buildOptions struct {
 	Options
-	output string
-	sbom   string
-	json   bool
+	signing signOptions
+	output  string
+	sbom    string
+	json    bool
+
+	signer *keysign.Key // nil without --key
 }
 
 func buildCommand(f *cli.Frame) *cobra.Command {
@@ -47,6 +51,7 @@ the newest file in the image.`,
 		Example: `  hardstand build static
   hardstand build base -o oci:base --platform linux/amd64
   hardstand build ./mine.yaml --locked --offline -o docker-archive:mine.tar
+  hardstand build base -o oci:base --key hardstand.key
   hardstand build base -o docker:base:dev
   hardstand build static -o docker-archive:- | docker load`,
 		Args: cobra.ExactArgs(1),
@@ -56,6 +61,7 @@ the newest file in the image.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), f, o, args[0]) },
 	}
 	o.Flags(cmd.Flags())
+	o.signing.flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
 	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for the SBOMs, SPDX and CycloneDX, of each platform")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -77,6 +83,9 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) err
 	if err := target.choosePlatform(&o.Options); err != nil {
 		return err
 	}
+	if o.signer, err = o.signing.load(ctx, f, target); err != nil {
+		return err
+	}
 	r, err := o.Compose(ctx, f, s, target.format(), nil)
 	if err != nil {
 		return err
@@ -91,7 +100,7 @@ func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definiti
 		return err
 	}
 	if target.kind == "oci" {
-		if err := writeClaims(target.path, r); err != nil {
+		if err := errors.Join(writeClaims(target.path, r), writeSignatures(target.path, r, o.signer)); err != nil {
 			return err
 		}
 	}

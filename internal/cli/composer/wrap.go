@@ -51,6 +51,7 @@ an image for several.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runWrap(cmd.Context(), f, o, args) },
 	}
 	o.Flags(cmd.Flags())
+	o.signing.flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
 	cmd.Flags().StringVar(&o.base, "base", "", "built-in image or definition `file` to start from (default: static or base, as the program needs)")
 	cmd.Flags().StringVar(&o.name, "name", "", "`name` of the image and the program in it (default: that of the first file)")
@@ -112,6 +113,9 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		extra[p.platform] = []rootfs.Content{{Entry: rootfs.Entry{Path: strings.TrimPrefix(o.programPath(), "/"), Mode: 0o555}, Data: p.data}}
 	}
 	if err := target.choosePlatform(&o.Options); err != nil {
+		return err
+	}
+	if o.signer, err = o.signing.load(ctx, f, target); err != nil {
 		return err
 	}
 	r, err := o.Compose(ctx, f, s, target.format(), extra)
