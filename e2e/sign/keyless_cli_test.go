@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/sign/registry"
+	"github.com/hardstand/hardstand/sign/tuftest"
 )
 
 // TestKeylessCommandLine signs as a GitHub Actions job does, with nothing but
@@ -26,7 +28,7 @@ func TestKeylessCommandLine(t *testing.T) {
 	layout := filepath.Join(s.dir, "layout")
 	s.must(oci.WriteLayout(layout, keylessIndex(t), "latest"))
 	program := filepath.Join(s.dir, "hardstand")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/hardstand").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", s.dir+"/", "../../cmd/hardstand", "../../cmd/hardstand-sign").CombinedOutput(); err != nil {
 		t.Fatalf("build hardstand: %v\n%s", err, out)
 	}
 	server := httptest.NewServer(registry.NewHandler(registry.ServeOptions{}))
@@ -59,6 +61,18 @@ func TestKeylessCommandLine(t *testing.T) {
 	run(0, runner, publish...) // a second time writes nothing
 	run(0, runner, append([]string{"attest", image, "--signing-config", config, "--attest", "vulns=" + scan}, who...)...)
 	run(3, runner, append([]string{"attest", image, "--signing-config", config, "--attest", "vulns=" + scan}, other...)...)
+
+	// The instance may describe itself in a TUF repository instead of files.
+	trusted, err := os.ReadFile(root)
+	s.must(err)
+	repo := tuftest.New(t, map[string][]byte{"trusted_root.json": trusted, "signing_config.v0.2.json": s.config("")}, time.Now().Add(time.Hour))
+	instance := []string{"--identity", "https://github.com/" + workflowRef, "--issuer", s.issuer.URL,
+		"--tuf-mirror", repo.URL, "--tuf-root", s.write("root.json", repo.Root)}
+	second := strings.TrimPrefix(server.URL, "http://") + "/second:1.0"
+	run(0, runner, append([]string{"publish", "oci:" + layout, second, "--keyless"}, instance...)...)
+	repo.Server.Close()
+	run(0, nil, append([]string{"verify", second}, instance...)...)
+	run(2, nil, "verify", second, "--identity", "me", "--issuer", "you", "--tuf-mirror", repo.URL)
 
 	// From here on only the registry answers.
 	s.issuer.Close()

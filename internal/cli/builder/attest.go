@@ -53,7 +53,7 @@ func runAttest(ctx context.Context, f *cli.Frame, o attestOptions, arg string) e
 		return cli.Usagef("%v", err)
 	}
 	opts := registry.AttestOptions{Image: ref}
-	if opts.Signer, err = o.load(ctx, f); err != nil {
+	if opts.Signer, err = o.load(ctx, f, o.trust.instance); err != nil {
 		return err
 	}
 	if opts.Verify, err = o.imageTrust(ctx, f, opts.Signer); err != nil {

@@ -64,6 +64,7 @@ Docker configuration.`,
 	cmd.Flags().StringVar(&o.trust.identity, "identity", "", "`subject` that a keyless signature will have")
 	cmd.Flags().StringVar(&o.trust.issuer, "issuer", "", "`URL` of the issuer of that subject")
 	cmd.Flags().StringVar(&o.trust.trustedRoot, "trusted-root", "", "trusted_root.json `file` to verify a keyless signature with")
+	o.trust.instance.flags(cmd.Flags())
 	cmd.Flags().StringVar(&o.format, "format", "oci", "media types: oci, or docker for consumers that drop HEALTHCHECK otherwise")
 	cmd.Flags().BoolVar(&o.move, "move", false, "let the tag be taken from the image it names; tags with a digest in them never move")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -81,7 +82,7 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if _, err := parseReplicas(o.replicas, "0"); err != nil {
 		return err
 	}
-	signer, err := o.load(ctx, f)
+	signer, err := o.load(ctx, f, o.trust.instance)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func runResign(ctx context.Context, f *cli.Frame, o resignOptions, args []string
 		}
 		opts.Images = append(opts.Images, ref)
 	}
-	if opts.Signer, err = o.load(ctx, f); err != nil {
+	if opts.Signer, err = o.load(ctx, f, o.trustOptions.instance); err != nil {
 		return err
 	}
 	images, err := registry.Resign(ctx, opts)
