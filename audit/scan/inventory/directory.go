@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 // FromDirectory lists a directory: an unpacked image or host, or a source tree
@@ -135,5 +137,6 @@ func FromModule(file string) (*Inventory, error) {
 	if err := inv.addModule(data, file); err != nil {
 		return nil, err
 	}
+	inv.Module = modfile.ModulePath(data)
 	return inv, inv.finish()
 }

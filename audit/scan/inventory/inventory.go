@@ -62,6 +62,7 @@ type Inventory struct {
 	Digest   string    `json:"digest,omitempty"`
 	Platform string    `json:"platform,omitempty"`
 	OS       Release   `json:"os,omitzero"`
+	Module   string    `json:"-"` // of a go.mod file that was the target
 	Packages []Package `json:"packages"`
 	Programs []Program `json:"programs,omitempty"`
 	// Problems are what could not be read, so that the inventory is not whole.

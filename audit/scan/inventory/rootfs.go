@@ -245,16 +245,15 @@ func (r *rootfs) remarks(owned map[string]bool, distribution int) {
 		}
 		v.note("packages of %s are not looked for, and there are some (%s): scan an SBOM, too", kind, r.foreign[kind])
 	}
-	var strangers []string
+	// Only their number: a report may be published, and decoys are among them.
+	strangers := 0
 	for name := range r.elfs {
 		if !owned[unmerged(name)] {
-			strangers = append(strangers, name)
+			strangers++
 		}
 	}
-	slices.Sort(strangers)
-	if len(strangers) > 0 && !r.modules {
-		v.note("%d programs and libraries belong to no package and are not Go's, so nothing is known of what is in them: %s",
-			len(strangers), strings.Join(strangers[:min(5, len(strangers))], ", "))
+	if strangers > 0 && !r.modules {
+		v.note("%d programs and libraries belong to no package and are not Go's, so nothing is known of what is in them", strangers)
 	}
 }
 

@@ -18,6 +18,6 @@ func New(f *cli.Frame) *cobra.Command {
   hardstand audit .`,
 		Version: f.Version,
 	}
-	root.AddCommand(auditCommand(f))
+	root.AddCommand(auditCommand(f), scanCommand(f))
 	return root
 }
