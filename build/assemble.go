@@ -414,7 +414,7 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 func configOf(d *spec.Definition, img *Image) oci.Config {
 	c := oci.Config{
 		Platform: img.Platform, Created: img.Created, User: fmt.Sprint(spec.Users[d.Accounts.RunAs]),
-		Entrypoint: d.Entrypoint, Cmd: d.Cmd, WorkDir: d.WorkDir, Labels: annotations(d, img.Created),
+		Entrypoint: entrypoint(d), Cmd: d.Cmd, WorkDir: d.WorkDir, Labels: annotations(d, img.Created),
 	}
 	if c.WorkDir == "" {
 		c.WorkDir = map[string]string{"nonroot": "/home/nonroot"}[d.Accounts.RunAs]

@@ -587,6 +587,32 @@ func TestCanaryLayer(t *testing.T) {
 	}
 }
 
+// TestGuardedImage has the guard start the program, and tokens as named pipes.
+func TestGuardedImage(t *testing.T) {
+	dir, keys := mirror(t)
+	w := open(t, dir, keys, t.TempDir())
+	d := parse(t, definition+`entrypoint: [/app, "-v"]
+canary: {decoys: [ls], tokens: [netrc, aws], collector: "https://alarms.example", zone: c.example, exclude: [wget], guard: {pipes: [netrc], allow: [/app]}}
+`)
+	img := w.build(t, d, build.Options{Canary: alert.NewMaster()}).Images[0]
+	config, err := img.Image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(config.Config.Entrypoint, " "); got != "/usr/bin/tini /app -v" {
+		t.Errorf("entrypoint %q", got)
+	}
+	got := content(t, img)
+	for p, want := range map[string]string{"usr/bin/tini": "file 0111", "home/nonroot/.netrc": "pipe 0600 65532:65532", "home/nonroot/.aws/config": "file 0600 65532:65532"} {
+		if !strings.HasPrefix(got[p], want) {
+			t.Errorf("/%s is %q, want %s", p, got[p], want)
+		}
+	}
+	if g := img.Register.Decoys.Guard; g == nil || g.Path != "/usr/bin/tini" || len(img.Register.Tokens.Tokens) != 2 {
+		t.Errorf("register: %+v", img.Register)
+	}
+}
+
 func TestDecoysNeedAMasterSecret(t *testing.T) {
 	dir, keys := mirror(t)
 	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition+"canary: true\n")

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +39,10 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	if err != nil {
 		return group{}, sbom.Component{}, err
 	}
-	id := buildID(d, img, prog)
+	id, err := buildID(d, img, prog)
+	if err != nil {
+		return group{}, sbom.Component{}, err
+	}
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
 	key := cache.Key("canary", transformVersion, Encoder, secret, img.shape(), fmt.Sprint(newest))
 	s, err := cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
@@ -63,63 +68,117 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 
 // decoyProgram is the smaller program where there is nobody to report to.
 func decoyProgram(c *spec.Canary) string {
-	if c.Collector == "" {
+	if c.Collector == "" && c.Zone == "" {
 		return payload.DecoyPlain
 	}
 	return payload.Decoy
 }
 
-// plant makes the files of decoys and tokens.
-func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, *Register, error) {
-	reg := &Register{Build: id}
-	var files []rootfs.Content
-	if len(d.Canary.Decoys) > 0 {
-		binary, err := payload.Read(decoyProgram(d.Canary), img.Platform)
-		if err != nil {
-			return nil, nil, err
-		}
-		r, err := decoy.Emit(decoy.Options{
-			Binary: binary, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
-			Decoys: decoys(d.Canary), Shadowed: img.shadowed, Entrypoints: entrypoints(d),
-			OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector,
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		reg.Decoys = &r.Register
-		for _, f := range r.Files {
-			c := rootfs.Content{Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), ModTime: newest}, Data: f.Content}
-			if f.LinkTo != "" {
-				c.Type, c.Link = rootfs.Hardlink, relative(f.LinkTo)
-			}
-			files = append(files, c)
-		}
+func guardProgram(c *spec.Canary) string {
+	if c.Collector == "" {
+		return payload.GuardPlain
 	}
-	if len(d.Canary.Tokens) > 0 {
-		more, tokens, err := plantTokens(d, o, img, id, newest)
-		if err != nil {
-			return nil, nil, err
-		}
-		reg.Tokens, files = tokens, append(files, more...)
-	}
-	return files, reg, nil
+	return payload.Guard
 }
 
-func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, *token.Register, error) {
-	user := spec.Users[d.Accounts.RunAs]
-	home := map[string]string{"root": "/root"}[d.Accounts.RunAs]
-	kinds := d.Canary.Tokens
-	if len(kinds) == 1 && kinds[0] == "default" {
-		kinds = nil
+// guard returns what to plant of the guard, nil for none. It watches the tokens
+// that are no pipes.
+func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []decoy.Pipe) (*decoy.Guard, error) {
+	g := d.Canary.Guard
+	if g == nil {
+		return nil, nil
 	}
-	r, err := token.Make(token.Options{
-		Master: o.Canary, BuildID: id, Endpoint: d.Canary.Collector, Kinds: kinds, Home: home,
-		Date: time.Unix(newest, 0).UTC(), Shadowed: img.shadowed,
+	binary, err := payload.Read(guardProgram(d.Canary), p)
+	if err != nil {
+		return nil, err
+	}
+	watched := slices.Clone(g.Watch)
+	if tokens != nil {
+		for _, t := range tokens.Tokens {
+			if !slices.Contains(g.Pipes, t.Kind) {
+				watched = append(watched, t.Paths...)
+			}
+		}
+	}
+	return &decoy.Guard{Binary: binary, Path: g.Path, Allowed: g.Allow, Deny: g.Deny, Watched: watched, Pipes: pipes}, nil
+}
+
+// entrypoint is what the image starts: the definition's, below the guard if
+// there is one.
+func entrypoint(d *spec.Definition) []string {
+	if d.Canary == nil || d.Canary.Guard == nil {
+		return d.Entrypoint
+	}
+	return append([]string{d.Canary.Guard.Path}, d.Entrypoint...)
+}
+
+// plant makes the files of decoys and tokens. A token whose kind the guard
+// serves as a named pipe is one.
+func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, *Register, error) {
+	reg := &Register{Build: id}
+	var tokens []rootfs.Content
+	var pipes []decoy.Pipe
+	var err error
+	if len(d.Canary.Tokens) > 0 {
+		if tokens, pipes, reg.Tokens, err = plantTokens(d, o, img, id, newest); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(d.Canary.Decoys) == 0 {
+		return tokens, reg, nil
+	}
+	binary, err := payload.Read(decoyProgram(d.Canary), img.Platform)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := guard(d, img.Platform, reg.Tokens, pipes)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := decoy.Emit(decoy.Options{
+		Binary: binary, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
+		Decoys: decoys(d.Canary), Exclude: d.Canary.Exclude, Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
+		OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector, CA: []byte(d.Canary.CA), Zone: d.Canary.Zone,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	reg.Decoys = &r.Register
 	var files []rootfs.Content
+	for _, f := range r.Files {
+		c := rootfs.Content{Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), ModTime: newest}, Data: f.Content}
+		if f.LinkTo != "" {
+			c.Type, c.Link = rootfs.Hardlink, relative(f.LinkTo)
+		}
+		if f.Mode&fs.ModeNamedPipe == 0 { // the pipes are among the tokens
+			files = append(files, c)
+		}
+	}
+	return append(files, tokens...), reg, nil
+}
+
+func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, []decoy.Pipe, *token.Register, error) {
+	user := spec.Users[d.Accounts.RunAs]
+	home := map[string]string{"root": "/root"}[d.Accounts.RunAs]
+	kinds := d.Canary.Tokens
+	if slices.Contains(kinds, "default") {
+		kinds = nil
+	}
+	r, err := token.Make(token.Options{
+		Master: o.Canary, BuildID: id, Endpoint: d.Canary.Collector, CA: []byte(d.Canary.CA), Kinds: kinds, Home: home,
+		Date: time.Unix(newest, 0).UTC(), Shadowed: img.shadowed,
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	piped := map[string]bool{}
+	for _, t := range r.Register.Tokens {
+		for _, p := range t.Paths {
+			piped[p] = d.Canary.Guard != nil && slices.Contains(d.Canary.Guard.Pipes, t.Kind)
+		}
+	}
+	var files []rootfs.Content
+	var pipes []decoy.Pipe
 	made := map[string]bool{}
 	for _, f := range r.Files {
 		// A directory such as .aws belongs to whoever owns the file in it.
@@ -129,11 +188,16 @@ func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest in
 				files = append(files, rootfs.Content{Entry: rootfs.Entry{Path: dir, Type: rootfs.Dir, Mode: 0o700, UID: user, GID: user, ModTime: newest}})
 			}
 		}
-		files = append(files, rootfs.Content{
+		c := rootfs.Content{
 			Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), UID: user, GID: user, ModTime: f.ModTime.Unix()}, Data: f.Content,
-		})
+		}
+		if piped[f.Path] {
+			pipes = append(pipes, decoy.Pipe{Path: f.Path, Content: f.Content})
+			c.Type, c.Data = rootfs.Fifo, nil
+		}
+		files = append(files, c)
 	}
-	return files, &r.Register, nil
+	return files, pipes, &r.Register, nil
 }
 
 func relative(p string) string {
@@ -150,12 +214,19 @@ func (img *Image) shape() string {
 }
 
 // buildID is what alarms call the image, which cannot contain its own digest.
-func buildID(d *spec.Definition, img *Image, prog payload.Program) string {
+func buildID(d *spec.Definition, img *Image, prog payload.Program) (string, error) {
 	parts := []string{"build-id", decoy.Version(), string(d.Canonical()), img.Platform.String(), string(prog.SHA256)}
+	if d.Canary.Guard != nil {
+		g, err := payload.Lookup(guardProgram(d.Canary), img.Platform)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, string(g.SHA256))
+	}
 	for _, p := range img.Packages {
 		parts = append(parts, p.SHA256)
 	}
-	return string(cache.Key(parts...)[:24])
+	return string(cache.Key(parts...)[:24]), nil
 }
 
 func decoys(c *spec.Canary) []decoy.Decoy {

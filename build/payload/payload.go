@@ -1,6 +1,6 @@
 // Package payload holds the programs that hardstand puts into images: the
-// probe and the decoy program, each with and without its network half, for
-// every platform. `make payload` compiles them and puts them below bin, from
+// probe, the decoy program and the guard, each with and without its network half,
+// for every platform that has it. `make payload` compiles them and puts them below bin, from
 // where they are embedded, so that building an image needs no compiler.
 package payload
 
@@ -27,6 +27,8 @@ const (
 	ProbePlain = "probe-plain" // without
 	Decoy      = "decoy"       // reports over HTTPS and DNS
 	DecoyPlain = "decoy-plain" // has no network code
+	Guard      = "guard"       // amd64 and arm64 only; reports over HTTPS
+	GuardPlain = "guard-plain" // has no network code
 )
 
 // maxProgram bounds an unpacked program, in bytes.

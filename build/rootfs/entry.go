@@ -29,6 +29,7 @@ const (
 	Dir
 	Symlink
 	Hardlink
+	Fifo // a named pipe
 )
 
 // Entry is one path of the tree. Mode holds the twelve bits of chmod(2).
@@ -54,6 +55,8 @@ func (e Entry) String() string {
 		return "symlink " + e.Link
 	case Hardlink:
 		return "link " + e.Link
+	case Fifo:
+		return fmt.Sprintf("pipe %04o%s", e.Mode, e.owner())
 	}
 	return fmt.Sprintf("file %04o%s %.8s", e.Mode, e.owner(), e.SHA256)
 }
@@ -86,6 +89,8 @@ func header(e Entry) *tar.Header {
 		h.Typeflag, h.Linkname, h.Size, h.Mode = tar.TypeSymlink, e.Link, 0, 0o777
 	case Hardlink:
 		h.Typeflag, h.Linkname, h.Size = tar.TypeLink, e.Link, 0
+	case Fifo:
+		h.Typeflag, h.Size = tar.TypeFifo, 0
 	}
 	return h
 }

@@ -16,7 +16,7 @@ const MaxTarEntries = 2_000_000
 
 // ReadTar reads the entries of a layer, in order, with the digests of its
 // files. Paths that leave the root are an error. Entries of other kinds than
-// the four are left out and counted.
+// an Entry has are left out and counted.
 func ReadTar(r io.Reader) (entries []Entry, others int, err error) {
 	t := tar.NewReader(r)
 	for {
@@ -48,6 +48,8 @@ func ReadTar(r io.Reader) (entries []Entry, others int, err error) {
 			e.Type, e.Link = Symlink, h.Linkname
 		case tar.TypeLink:
 			e.Type, e.Link = Hardlink, path.Clean(strings.TrimLeft(h.Linkname, "/"))
+		case tar.TypeFifo:
+			e.Type = Fifo
 		default:
 			others++
 			continue

@@ -238,6 +238,28 @@ func (p *parser) canary(n *yaml.Node, d *Definition) {
 		"tokens":    names("tokens", &d.Canary.Tokens),
 		"on-trip":   p.text("on-trip", &d.Canary.OnTrip),
 		"collector": p.text("collector", &d.Canary.Collector),
+		"ca":        p.text("ca", &d.Canary.CA),
+		"zone":      p.text("zone", &d.Canary.Zone),
+		"exclude":   p.list("exclude", &d.Canary.Exclude),
+		"guard":     func(n *yaml.Node) { p.guard(n, d) },
+	})
+}
+
+func (p *parser) guard(n *yaml.Node, d *Definition) {
+	if off(n) {
+		return
+	}
+	g := &Guard{}
+	d.Canary.Guard = g
+	if on(n) {
+		return
+	}
+	p.mapping(n, "guard", fields{
+		"path":  p.text("path", &g.Path),
+		"allow": p.list("allow", &g.Allow),
+		"deny":  p.flag("deny", &g.Deny),
+		"watch": p.list("watch", &g.Watch),
+		"pipes": p.list("pipes", &g.Pipes),
 	})
 }
 

@@ -102,6 +102,28 @@ type Canary struct {
 	// Collector is the https URL that alarms and uses of tokens are sent to.
 	// Decoys do without; tokens need it.
 	Collector string `json:"collector,omitempty"`
+	// CA is the PEM that the collector is verified with, where the image's own
+	// bundle does not do.
+	CA string `json:"ca,omitempty"`
+	// Zone is a DNS zone that the collector answers for.
+	Zone string `json:"zone,omitempty"`
+	// Exclude leaves out decoys by name or absolute path.
+	Exclude []string `json:"exclude,omitempty"`
+	Guard   *Guard   `json:"guard,omitempty"`
+}
+
+// Guard is the entry point that watches over the application.
+type Guard struct {
+	Path string `json:"path"`
+	// Allow names programs, as absolute paths, that the application may execute
+	// unreported. Deny refuses all others.
+	Allow []string `json:"allow,omitempty"`
+	Deny  bool     `json:"deny,omitempty"`
+	// Watch names files and directories whose opening is reported.
+	Watch []string `json:"watch,omitempty"`
+	// Pipes names kinds of tokens that are named pipes, so that the guard
+	// learns who reads them. It implies the tokens.
+	Pipes []string `json:"pipes,omitempty"`
 }
 
 // Duration is a time span that JSON shows as "30s".
@@ -326,6 +348,17 @@ func (d *Definition) finishCanary(fail func([]string, string, ...any)) {
 	if c.Collector != "" && !strings.HasPrefix(c.Collector, "https://") {
 		fail([]string{"canary", "collector"}, "collector %q: want an https URL", c.Collector)
 	}
+	if c.CA != "" {
+		if c.Collector == "" {
+			fail([]string{"canary", "ca"}, `"ca" is of no use without "collector"`)
+		} else if err := checkPEM(c.CA); err != nil {
+			fail([]string{"canary", "ca"}, "%v", err)
+		}
+	}
+	if c.Zone != "" && !zoneName(c.Zone) {
+		fail([]string{"canary", "zone"}, "zone %q: want a DNS name of at most %d bytes in lower case, without a final dot", c.Zone, maxZone)
+	}
+	d.finishGuard(fail)
 	if d.Probe != nil {
 		for _, decoy := range c.Decoys {
 			if "/bin/"+decoy == d.Probe.Path || "/usr/bin/"+decoy == d.Probe.Path {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/canary/internal/config"
-	"github.com/hardstand/hardstand/canary/internal/report"
 	"github.com/hardstand/hardstand/canary/internal/scene"
 )
 
@@ -129,7 +128,7 @@ func (a *alarms) send() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
-		err := report.Post(ctx, a.config.Collector, a.config.CA, line)
+		err := post(ctx, a.config.Collector, a.config.CA, line)
 		cancel()
 		if err != nil {
 			time.Sleep(wait)

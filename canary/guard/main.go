@@ -47,7 +47,11 @@ func main() {
 	alarms := newAlarms(c)
 	if err == nil {
 		go alarms.relay()
-		go alarms.send()
+		if networked == 1 {
+			if networked == 1 {
+				go alarms.send()
+			}
+		}
 		alarms.watch()
 		alarms.servePipes()
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	locked    bool
 	CanaryKey string
 	noCanary  bool
+	canary    canaryOptions
 	register  string
 	rehash    bool
 	Quiet     bool
@@ -47,6 +48,7 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.locked, "locked", false, "fail rather than resolve anything that the lock does not pin")
 	flags.StringVar(&o.CanaryKey, "canary-key", "", "`file` with the canary master secret (default: canary.key in the configuration directory, made on first use)")
 	flags.BoolVar(&o.noCanary, "no-canary", false, "leave the decoys out")
+	o.canary.flags(flags)
 	flags.StringVar(&o.register, "register", "", "`directory` for the decoy registers (default: registers in the state directory)")
 	flags.BoolVar(&o.rehash, "rehash", false, "hash every byte taken from the cache again, also what has not changed since")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "no progress")
@@ -69,6 +71,9 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	d := s.Definition
 	if o.noCanary {
 		d.Canary = nil
+	}
+	if err := o.canary.apply(d); err != nil {
+		return nil, err
 	}
 	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Rehash: o.rehash}
 	if d.Canary != nil {
