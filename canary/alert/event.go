@@ -122,6 +122,20 @@ func (n *Nonce) UnmarshalText(text []byte) error {
 // At returns Time.
 func (e Event) At() time.Time { return time.UnixMicro(e.Time).UTC() }
 
+// pairTime is how long after the first alarm of an execution the second may be
+// made: a machine that is short of CPU starts tier B late.
+const pairTime = 5 * time.Second
+
+// Completes reports whether e is the second alarm, with the details, of the
+// execution that raised first. Where both tiers are planted, A raises the first
+// and becomes B in the same process.
+func (e Event) Completes(first Event) bool {
+	late := e.Time - first.Time
+	return e.Build == first.Build && e.Decoy == first.Decoy && e.Kind == "" && first.Kind == "" &&
+		e.PID == first.PID && e.PPID == first.PPID && e.UID == first.UID && first.PID != 0 &&
+		first.Uptime == 0 && e.Uptime != 0 && late >= 0 && late <= pairTime.Microseconds()
+}
+
 // MaxName bounds build ids and decoy names, in bytes.
 const MaxName = 64
 

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +66,8 @@ func canaryReadCommand(f *cli.Frame) *cobra.Command {
 		Use:   "read [LOG]",
 		Short: "Find the alarms in a container's log and check that they are genuine",
 		Long: `Find the alarms in a container's log, from a file or from standard input, and
-check each with the master secret. The exit code is 3 when a line is forged.`,
+check each with the master secret. The two alarms of one execution, of tier A and
+tier B, are one row. The exit code is 3 when a line is forged.`,
 		Example: `  docker logs app 2>&1 | hardstand canary read
   kubectl logs app | hardstand canary read --key team.canary.key --json`,
 		Args: cobra.MaximumNArgs(1),
@@ -105,22 +105,15 @@ func runCanaryRead(f *cli.Frame, o canaryReadOptions, in io.Reader) error {
 		}
 		masters = append(masters, m)
 	}
-	r := alert.NewReader(in, masters...)
 	forged := 0
-	for {
-		a, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		if a.Verdict == alert.Forged {
+	err := pair(alert.NewReader(in, masters...).Next, func(t trip) error {
+		if t.Verdict == alert.Forged {
 			forged++
 		}
-		if err := printAlarm(f, o.json, a); err != nil {
-			return err
-		}
+		return printAlarm(f, o.json, t)
+	})
+	if err != nil {
+		return err
 	}
 	if forged > 0 {
 		return &cli.RefusedError{Err: fmt.Errorf("%d forged or damaged alarms in the log", forged)}
@@ -128,14 +121,18 @@ func runCanaryRead(f *cli.Frame, o canaryReadOptions, in io.Reader) error {
 	return nil
 }
 
-func printAlarm(f *cli.Frame, asJSON bool, a alert.Alarm) error {
+func printAlarm(f *cli.Frame, asJSON bool, a trip) error {
 	if asJSON {
 		line := struct {
 			Line    int           `json:"line"`
 			Verdict alert.Verdict `json:"verdict"`
 			Event   *alert.Event  `json:"event,omitempty"`
+			First   *alert.Event  `json:"first,omitempty"` // of the same execution, without the details
 			Error   string        `json:"error,omitempty"`
 		}{Line: a.Line, Verdict: a.Verdict}
+		if a.First != nil {
+			line.First = &a.First.Event
+		}
 		if a.Err != nil {
 			line.Error = a.Err.Error()
 		} else {
@@ -148,8 +145,7 @@ func printAlarm(f *cli.Frame, asJSON bool, a alert.Alarm) error {
 		return err
 	}
 	e := a.Event
-	_, err := fmt.Fprintf(f.Stdout, "%s  %s  decoy %s  argv %q  uid %d  from %s  build %s\n",
-		e.At().UTC().Format(time.RFC3339), a.Verdict, e.Decoy, e.Argv, e.UID, e.Origin, e.Build)
+	_, err := fmt.Fprintf(f.Stdout, "%s  %s  %s  build %s\n", e.At().UTC().Format(time.RFC3339), a.Verdict, happened(e), e.Build)
 	if err == nil && len(e.Ancestors) > 0 {
 		var names []string
 		for _, p := range e.Ancestors {
@@ -161,6 +157,29 @@ func printAlarm(f *cli.Frame, asJSON bool, a alert.Alarm) error {
 		_, err = fmt.Fprintf(f.Stdout, "    descriptor %d is connected to %s\n", p.FD, p.Remote)
 	}
 	return err
+}
+
+// happened says in a few words what an alarm is about.
+func happened(e alert.Event) string {
+	switch e.Kind {
+	case "":
+		origin := e.Origin
+		if origin == "" {
+			origin = "unknown"
+		}
+		return fmt.Sprintf("decoy %s  argv %q  uid %d  from %s", e.Decoy, e.Argv, e.UID, origin)
+	case alert.KindExec:
+		return fmt.Sprintf("executed %s  argv %q", e.Path, e.Argv)
+	case alert.KindDenied:
+		return fmt.Sprintf("refused %s  argv %q", e.Path, e.Argv)
+	case alert.KindRead:
+		return "opened " + e.Path
+	case alert.KindPipe:
+		return fmt.Sprintf("read %s  pid %d", e.Path, e.PID)
+	case alert.KindPeers:
+		return "connections of the application when decoy " + e.Decoy + " tripped"
+	}
+	return e.Kind + "  decoy " + e.Decoy
 }
 
 func canaryRegisterCommand(f *cli.Frame) *cobra.Command {
