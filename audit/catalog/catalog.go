@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/hardstand/hardstand/audit"
+	"github.com/hardstand/hardstand/audit/dockerfile"
 )
 
 // Rules returns all rules in order of their ids.
 func Rules() []audit.Rule {
-	all := slices.Concat[[]audit.Rule]()
+	all := slices.Concat(dockerfile.Rules())
 	slices.SortFunc(all, func(a, b audit.Rule) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }
