@@ -61,6 +61,6 @@ type Removed struct{ Alarms, Bodies, Incidents, Deliveries, Sessions int64 }
 
 // Stats are figures for metrics.
 type Stats struct {
-	Alarms, Incidents, OpenIncidents, Pending int64
-	OldestPending                             time.Time
+	Incidents, OpenIncidents, Pending int64
+	OldestPending                     time.Time
 }
