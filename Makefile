@@ -19,7 +19,7 @@ payload: ## compile the probe and the decoys that go into images
 
 build: payload ## build bin/hardstand and its companions, bin/probe and bin/probe-plain
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@$(GO) run ./build/payload/gen -unpack $(BIN)
 
 demo: build ## compose, publish, verify and run an image, and trip a decoy
