@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/http"
 	"path"
@@ -169,10 +170,7 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 		}
 		urls = append(urls, dir+name+suffix)
 	}
-	if _, err := a.fetchBlob(ctx, urls, packed.digest, packed.size, r.Suite+" "+arch); err != nil {
-		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
-	}
-	data, err := a.cache.Read(packed.digest, packed.size)
+	data, err := a.fetchData(ctx, urls, packed, r.Suite+" "+arch)
 	if err != nil {
 		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
 	}
@@ -184,6 +182,20 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 		return nil, fmt.Errorf("suite %s: unpack %s: %w: want sha256:%s, got sha256:%s", r.Suite, name, cache.ErrDigest, plain.digest, got)
 	}
 	return out, nil
+}
+
+// fetchData fetches an index into memory. Suites may share one that is empty,
+// and whoever finds it damaged in the cache removes it: so it may be gone again.
+func (a *Archive) fetchData(ctx context.Context, urls []string, f indexFile, what string) ([]byte, error) {
+	for attempt := 0; ; attempt++ {
+		if _, err := a.fetchBlob(ctx, urls, f.digest, f.size, what); err != nil {
+			return nil, err
+		}
+		data, err := a.cache.Read(f.digest, f.size)
+		if !errors.Is(err, fs.ErrNotExist) || attempt == 3 {
+			return data, err
+		}
+	}
 }
 
 // packed finds the compressed form of an index. Gzip comes first: it unpacks

@@ -9,6 +9,7 @@
 package cache
 
 import (
+	"bufio"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -135,7 +136,7 @@ func (c *Cache) Read(d Digest, limit int64) ([]byte, error) {
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil || Sum(data) != d {
-		_ = os.Remove(path)
+		discard(path, info)
 		return nil, fmt.Errorf("read cached %s: damaged, removed: %w", d, fs.ErrNotExist)
 	}
 	c.touch(path, info)
@@ -167,15 +168,25 @@ func (c *Cache) File(d Digest) (string, error) {
 		return "", fmt.Errorf("find cached %s: %w", d, err)
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("find cached %s: %w", d, err)
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil || HashOf(h) != d {
-		_ = os.Remove(path)
+		discard(path, info)
 		return "", fmt.Errorf("find cached %s: damaged, removed: %w", d, fs.ErrNotExist)
 	}
-	if info, err := f.Stat(); err == nil {
-		c.touch(path, info)
-	}
+	c.touch(path, info)
 	return path, nil
+}
+
+// discard removes a damaged file, unless another writer has put a new one in
+// its place meanwhile.
+func discard(path string, damaged fs.FileInfo) {
+	if now, err := os.Lstat(path); err == nil && os.SameFile(now, damaged) {
+		_ = os.Remove(path)
+	}
 }
 
 // touch notes the use of a file for Prune, at most once an hour.
@@ -203,6 +214,7 @@ func (c *Cache) Put(data []byte) (Digest, error) {
 type Writer struct {
 	cache *Cache
 	file  *os.File
+	to    *bufio.Writer // of tar headers one by one, a system call each otherwise
 	hash  hash.Hash
 	size  int64
 }
@@ -213,12 +225,15 @@ func (c *Cache) Create() (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write cache: %w", err)
 	}
-	return &Writer{cache: c, file: f, hash: sha256.New()}, nil
+	return &Writer{cache: c, file: f, to: bufio.NewWriterSize(f, writeBuffer), hash: sha256.New()}, nil
 }
+
+// writeBuffer is how much is written at once, in bytes.
+const writeBuffer = 64 << 10
 
 // Write appends to the blob.
 func (w *Writer) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
+	n, err := w.to.Write(p)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
 	if err != nil {
@@ -239,7 +254,7 @@ func (w *Writer) Commit(want Digest) error {
 	if got := w.Sum(); got != want {
 		return fmt.Errorf("%w: want sha256:%s, got sha256:%s", ErrDigest, want, got)
 	}
-	if err := w.file.Close(); err != nil {
+	if err := errors.Join(w.to.Flush(), w.file.Close()); err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
 	path := w.cache.blobPath(want)
