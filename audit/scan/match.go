@@ -222,8 +222,8 @@ func finding(g, more []hit, all []*osv.Entry, ecosystem, name string) Finding {
 	names := map[string]bool{}
 	for _, h := range append(slices.Clone(g), more...) {
 		e := h.entry
-		ids := e.Names()
-		if slices.ContainsFunc(more, func(m hit) bool { return m.entry == e }) {
+		ids, folded := e.Names(), slices.ContainsFunc(more, func(m hit) bool { return m.entry == e })
+		if folded {
 			ids = ids[:1]
 		}
 		for _, id := range ids {
@@ -241,7 +241,8 @@ func finding(g, more []hit, all []*osv.Entry, ecosystem, name string) Finding {
 		if f.Doubt == "" {
 			f.Doubt = h.verdict.Doubt
 		}
-		if r := rate(e, h.affected); better(r, f.Rating) {
+		// A bulletin rates its worst flaw, so it speaks only where nobody did.
+		if r := rate(e, h.affected); better(r, f.Rating) && (!folded || f.Rating.Severity == Unknown) {
 			f.Rating = r
 		}
 	}
