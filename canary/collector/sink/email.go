@@ -26,6 +26,7 @@ type emailSettings struct {
 	TLS      string   `yaml:"tls"` // starttls, implicit or none
 	Username string   `yaml:"username"`
 	Password Secret   `yaml:"password"`
+	Auth     string   `yaml:"auth"` // plain, login, scram-sha-256; what the server offers where empty
 	From     string   `yaml:"from"`
 	To       []string `yaml:"to"`
 }
@@ -49,6 +50,9 @@ func openEmail(b base) (Sink, error) {
 	if s.TLS == "none" && s.Username != "" {
 		return nil, errors.New("a password is not sent without TLS; use tls: starttls or implicit")
 	}
+	if _, known := authTypes[s.Auth]; !known {
+		return nil, fmt.Errorf("auth %q: want plain, login or scram-sha-256", s.Auth)
+	}
 	e := &email{b, s}
 	if _, err := e.compose(store.Message{}); err != nil {
 		return nil, err
@@ -57,6 +61,10 @@ func openEmail(b base) (Sink, error) {
 		return e, b.need("password", s.Password)
 	}
 	return e, nil
+}
+
+var authTypes = map[string]mail.SMTPAuthType{
+	"": mail.SMTPAuthAutoDiscover, "plain": mail.SMTPAuthPlain, "login": mail.SMTPAuthLogin, "scram-sha-256": mail.SMTPAuthSCRAMSHA256,
 }
 
 // Send submits one mail to all recipients.
@@ -102,7 +110,11 @@ func (e *email) client() (*mail.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.Username), mail.WithPassword(password))
+		auth := authTypes[s.Auth]
+		if s.TLS == "implicit" && s.Auth == "" {
+			auth = mail.SMTPAuthPlain // go-mail does not see that our connection is encrypted, and discovers nothing
+		}
+		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(s.Username), mail.WithPassword(password))
 	}
 	return mail.NewClient(s.Host, options...)
 }
