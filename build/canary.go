@@ -166,7 +166,7 @@ func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest in
 	}
 	r, err := token.Make(token.Options{
 		Master: o.Canary, BuildID: id, Endpoint: d.Canary.Collector, CA: []byte(d.Canary.CA), Kinds: kinds, Home: home,
-		Date: time.Unix(newest, 0).UTC(), Shadowed: img.shadowed,
+		Date: time.Unix(newest, 0).UTC(), Shadowed: img.shadowed, Owner: d.Canary.Owner, Route: d.Canary.Route,
 	})
 	if err != nil {
 		return nil, nil, nil, err

@@ -240,6 +240,8 @@ func (p *parser) canary(n *yaml.Node, d *Definition) {
 		"collector": p.text("collector", &d.Canary.Collector),
 		"ca":        p.text("ca", &d.Canary.CA),
 		"zone":      p.text("zone", &d.Canary.Zone),
+		"owner":     p.text("owner", &d.Canary.Owner),
+		"route":     p.text("route", &d.Canary.Route),
 		"exclude":   p.list("exclude", &d.Canary.Exclude),
 		"guard":     func(n *yaml.Node) { p.guard(n, d) },
 	})

@@ -110,6 +110,10 @@ type Canary struct {
 	// Exclude leaves out decoys by name or absolute path.
 	Exclude []string `json:"exclude,omitempty"`
 	Guard   *Guard   `json:"guard,omitempty"`
+	// Owner answers for what is planted, and Route is where alarms arrive: for
+	// the register.
+	Owner string `json:"owner,omitempty"`
+	Route string `json:"route,omitempty"`
 }
 
 // Guard is the entry point that watches over the application.

@@ -181,28 +181,3 @@ func happened(e alert.Event) string {
 	}
 	return e.Kind + "  decoy " + e.Decoy
 }
-
-func canaryRegisterCommand(f *cli.Frame) *cobra.Command {
-	return &cobra.Command{
-		Use:   "register",
-		Short: "List the decoy registers of images built here",
-		Long: `List the decoy registers of images built here: which decoys stand in which
-image. A register holds no key, but an intruder who reads it knows the decoys.`,
-		Example: "  hardstand canary register",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			dir, err := f.StateDir()
-			if err != nil {
-				return err
-			}
-			files, err := filepath.Glob(filepath.Join(dir, "registers", "*.json"))
-			if err != nil {
-				return err
-			}
-			for _, file := range files {
-				fmt.Fprintln(f.Stdout, file)
-			}
-			return nil
-		},
-	}
-}

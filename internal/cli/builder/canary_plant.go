@@ -1,8 +1,6 @@
 package builder
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/canary/decoy"
 	"github.com/hardstand/hardstand/canary/decoy/lint"
+	"github.com/hardstand/hardstand/canary/register"
 	"github.com/hardstand/hardstand/canary/token"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/composer"
@@ -33,8 +31,8 @@ func canaryTokenCommand(f *cli.Frame) *cobra.Command {
 		Long: `Write credential files that nobody has a reason to use into a directory, to be
 copied into an image that was built elsewhere. Each sends whoever uses it to
 the endpoint: a collector's https URL, or a URL or DNS name from a service such
-as canarytokens.org. Beside them, in DIR/.register, are the register and ignore
-files for secret scanners: keep those out of the image.
+as canarytokens.org. Beside them, in DIR/.register, are the register, encrypted,
+and ignore files for secret scanners: keep those out of the image.
 
 Kinds: ` + strings.Join(token.Kinds(), ", ") + ".",
 		Example: `  hardstand canary token decoys --endpoint https://alarms.example --build web-2026-11
@@ -81,27 +79,26 @@ func runToken(f *cli.Frame, o tokenOptions, dir string) error {
 		}
 		fmt.Fprintln(f.Stdout, path)
 	}
-	return writeTokenRegister(filepath.Join(dir, ".register"), r.Register)
-}
-
-func writeTokenRegister(dir string, r token.Register) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	beside := filepath.Join(dir, ".register")
+	rec := register.Record{Build: o.build, Owner: o.owner, Route: o.route, Planted: f.Now().UTC(), Tokens: &r.Register}
+	if err := composer.WriteRegister(filepath.Join(beside, o.build+register.Extension), master, rec); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, "tokens.json"), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write register: %w", err)
-	}
+	return writeIgnoreFiles(beside, r.Register)
+}
+
+// writeIgnoreFiles writes what keeps secret scanners from reporting the files.
+func writeIgnoreFiles(dir string, r token.Register) error {
 	for name, content := range r.IgnoreFiles() {
 		if err := writeFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return fmt.Errorf("write register: %w", err)
+			return fmt.Errorf("write ignore files: %w", err)
 		}
 	}
 	return nil
 }
 
 func canaryLintCommand(f *cli.Frame) *cobra.Command {
-	var register string
+	var file, key string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "lint FILE|DIR...",
@@ -111,17 +108,18 @@ probes, lifecycle hooks, Compose health checks, ECS task definitions, kubectl cp
 and docker exec in scripts. Without a register, the built-in set of decoys
 counts. The exit code is 3 when something is found.`,
 		Example: `  hardstand canary lint deploy
-  hardstand canary lint --register register.json chart/templates`,
+  hardstand canary lint --register 9f3121f0c4de chart/templates`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return runLint(f, register, asJSON, args) },
+		RunE: func(_ *cobra.Command, args []string) error { return runLint(f, file, key, asJSON, args) },
 	}
-	cmd.Flags().StringVar(&register, "register", "", "decoy register `file` of the image")
+	cmd.Flags().StringVar(&file, "register", "", "register of the image, a `file` or a build id")
+	cmd.Flags().StringVar(&key, "key", "", "master secret `file` that the register is read with (default: canary.key in the configuration directory)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
 }
 
-func runLint(f *cli.Frame, register string, asJSON bool, args []string) error {
-	reg, err := lintRegister(register)
+func runLint(f *cli.Frame, file, key string, asJSON bool, args []string) error {
+	reg, err := lintRegister(f, file, key)
 	if err != nil {
 		return err
 	}
@@ -164,7 +162,7 @@ func runLint(f *cli.Frame, register string, asJSON bool, args []string) error {
 
 // lintRegister reads the register that build wrote, or stands in with the
 // built-in set.
-func lintRegister(file string) (decoy.Register, error) {
+func lintRegister(f *cli.Frame, file, key string) (decoy.Register, error) {
 	if file == "" {
 		var r decoy.Register
 		for _, d := range decoy.Default() {
@@ -172,18 +170,19 @@ func lintRegister(file string) (decoy.Register, error) {
 		}
 		return r, nil
 	}
-	data, err := readLimited(file, 4<<20)
+	dir, master, err := (&registerOptions{key: key}).open(f)
 	if err != nil {
-		return decoy.Register{}, fmt.Errorf("read register: %w", err)
+		return decoy.Register{}, err
 	}
-	var saved struct {
-		Register build.Register `json:"register"`
+	if file, err = findRegister(dir, file); err != nil {
+		return decoy.Register{}, err
 	}
-	if err := json.Unmarshal(data, &saved); err != nil {
-		return decoy.Register{}, fmt.Errorf("read register %s: %w", file, err)
+	r, err := composer.ReadRegister(file, master)
+	if err != nil {
+		return decoy.Register{}, err
 	}
-	if saved.Register.Decoys == nil {
-		return decoy.Register{}, errors.New("read register: it names no decoys")
+	if r.Decoys == nil {
+		return decoy.Register{}, fmt.Errorf("read register %s: it names no decoys", file)
 	}
-	return *saved.Register.Decoys, nil
+	return *r.Decoys, nil
 }

@@ -1,9 +1,7 @@
 package composer
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,7 +105,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := c.PruneSometimes(cache.DefaultMaxBytes); err != nil {
 		f.Note("%v", err)
 	}
-	return r, o.saveRegisters(f, d.Name, r)
+	return r, o.saveRegisters(f, d, opts.Canary, r)
 }
 
 // running identifies the code that runs, by its file: results of other code are
@@ -167,42 +165,6 @@ func WriteMaster(file string) error {
 		return err
 	}
 	return atomicfile.Create(file, text, 0o600)
-}
-
-// saveRegisters writes which decoys each image has, for whoever watches them.
-func (o *Options) saveRegisters(f *cli.Frame, name string, r *build.Result) error {
-	dir := o.register
-	for _, img := range r.Images {
-		if img.Register == nil {
-			continue
-		}
-		if dir == "" {
-			state, err := f.StateDir()
-			if err != nil {
-				return err
-			}
-			dir = filepath.Join(state, "registers")
-		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("write decoy register: %w", err)
-		}
-		data, err := json.MarshalIndent(struct {
-			Digest   string `json:"digest"`
-			Register any    `json:"register"`
-		}{img.Digest.String(), img.Register}, "", "  ")
-		if err != nil {
-			return err
-		}
-		file := filepath.Join(dir, fmt.Sprintf("%s-%s.json", name, img.Register.Build))
-		data = append(data, '\n')
-		if old, err := ReadLimited(file, int64(len(data))); err == nil && bytes.Equal(old, data) {
-			continue // syncing it again costs more than a warm build
-		}
-		if err := atomicfile.ReplaceBytes(file, data, 0o600); err != nil {
-			return fmt.Errorf("write decoy register: %w", err)
-		}
-	}
-	return nil
 }
 
 // summary is what --json shows of a build.
