@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -247,6 +248,7 @@ func finding(id, severity, name, version, purl string) (scan.Finding, error) {
 
 // rename puts the CVE first, as our own findings have it.
 func rename(f scan.Finding) scan.Finding {
+	f.Aliases = slices.DeleteFunc(f.Aliases, func(id string) bool { return id == f.ID })
 	if strings.HasPrefix(f.ID, "CVE-") {
 		return f
 	}
