@@ -26,6 +26,9 @@ const (
 	KindPipe   = "pipe"   // a named pipe was read; the reader is the first ancestor
 	KindPeers  = "peers"  // the connections of the application, after a decoy was executed in it
 	KindForged = "forged" // alarms without a valid key were offered to the guard
+
+	// KindHeartbeat is no alarm: the guard is there. That it stops is one.
+	KindHeartbeat = "heartbeat"
 )
 
 // Guard is the decoy's name in the guard's own alarms.

@@ -101,6 +101,8 @@ type Outbox interface {
 	Complete(ctx context.Context, id int64, now time.Time) error
 	// Fail keeps it for another attempt at next.
 	Fail(ctx context.Context, id int64, cause string, next, now time.Time) error
+	// Release ends a lease that was not used: it is due at next.
+	Release(ctx context.Context, id int64, next time.Time) error
 	// Sinks returns a state for each name that ever had a delivery or was
 	// announced with SetSinks.
 	Sinks(ctx context.Context, now time.Time) ([]SinkState, error)

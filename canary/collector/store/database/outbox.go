@@ -69,6 +69,12 @@ func (db *DB) Complete(ctx context.Context, id int64, now time.Time) error {
 	}))
 }
 
+// Release ends a lease.
+func (db *DB) Release(ctx context.Context, id int64, next time.Time) error {
+	_, err := db.write.ExecContext(ctx, "UPDATE deliveries SET due = $1 WHERE id = $2 AND done = 0", micros(next), id)
+	return wrap("release delivery", err)
+}
+
 const sinkColumns = "name, configured, failures, failed_since, last_success, last_error, delivered"
 
 // Fail keeps it for another attempt.
