@@ -8,11 +8,12 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/dockerfile"
+	"github.com/hardstand/hardstand/audit/workflow"
 )
 
 // Rules returns all rules in order of their ids.
 func Rules() []audit.Rule {
-	all := slices.Concat(dockerfile.Rules())
+	all := slices.Concat(dockerfile.Rules(), workflow.Rules())
 	slices.SortFunc(all, func(a, b audit.Rule) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

@@ -77,36 +77,46 @@ func writeText(w io.Writer, r audit.Report, o Options) error {
 	return t.Flush()
 }
 
+// step writes the findings of a step, rule by rule, each with its fix below.
 func (t textWriter) step(findings []audit.Finding, names map[string]string, all bool) {
-	last := ""
-	for _, f := range findings {
-		standing := f.Broken() || f.Verdict == audit.Unknown && f.Waiver == nil
-		if !standing && !all {
-			continue
+	for len(findings) > 0 {
+		n := 1
+		for n < len(findings) && findings[n].Rule == findings[0].Rule {
+			n++
 		}
-		if f.Rule != last {
-			last = f.Rule
-			head := fmt.Sprintf("%s %s", f.Rule, names[f.Rule])
-			if f.Broken() {
-				head += " (" + string(f.Severity) + ")"
-			}
-			t.WriteString("          " + head + "\n")
-			if f.Broken() {
-				defer t.fix(f)()
-			}
-		}
-		t.finding(f)
+		t.rule(findings[:n], names[findings[0].Rule], all)
+		findings = findings[n:]
 	}
 }
 
-// fix writes how to repair a rule, after the findings of its step.
-func (t textWriter) fix(f audit.Finding) func() {
-	return func() {
-		lines := strings.Split(visible(f.Fix, true), "\n")
-		t.WriteString(t.paint(grey, "          fix "+f.Rule+": "+lines[0]) + "\n")
-		for _, l := range lines[1:] {
-			t.WriteString(t.paint(grey, "              "+l) + "\n")
+func (t textWriter) rule(findings []audit.Finding, title string, all bool) {
+	var shown []audit.Finding
+	fix, severity := "", ""
+	for _, f := range findings {
+		if f.Broken() {
+			severity = " (" + string(f.Severity) + ")"
+			if fix == "" {
+				fix = f.Fix
+			}
 		}
+		if all || f.Broken() || f.Verdict == audit.Unknown && f.Waiver == nil {
+			shown = append(shown, f)
+		}
+	}
+	if len(shown) == 0 {
+		return
+	}
+	t.WriteString("          " + findings[0].Rule + " " + title + severity + "\n")
+	for _, f := range shown {
+		t.finding(f)
+	}
+	if fix == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(visible(fix, true)), "\n")
+	t.WriteString(t.paint(grey, "            fix     "+lines[0]) + "\n")
+	for _, l := range lines[1:] {
+		t.WriteString(t.paint(grey, "                    "+l) + "\n")
 	}
 }
 

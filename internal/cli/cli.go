@@ -47,6 +47,7 @@ type Frame struct {
 	Getenv      func(string) string
 	Now         func() time.Time
 	StderrIsTTY bool
+	StdoutIsTTY bool
 	// Password asks on the terminal without echo; nil where there is none.
 	Password func(ctx context.Context, prompt string) ([]byte, error)
 	Version  string
@@ -56,7 +57,7 @@ type Frame struct {
 func System(version string) *Frame {
 	f := &Frame{
 		Stdin: os.Stdin, Stdout: &checkedWriter{w: os.Stdout}, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		StderrIsTTY: term.IsTerminal(int(os.Stderr.Fd())), Version: version,
+		StderrIsTTY: term.IsTerminal(int(os.Stderr.Fd())), StdoutIsTTY: term.IsTerminal(int(os.Stdout.Fd())), Version: version,
 	}
 	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
 		f.Password = func(ctx context.Context, prompt string) ([]byte, error) {

@@ -324,14 +324,19 @@ func (o *scanOptions) imported(f *cli.Frame, in *scan.Input) error {
 	return nil
 }
 
-// readLimited reads a file of at most limit bytes.
-func readLimited(file string, limit int64) ([]byte, error) {
-	info, err := os.Stat(file)
+// readLimited reads a file, or a pipe, of at most limit bytes.
+func readLimited(name string, limit int64) ([]byte, error) {
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("read %s: more than %d bytes", file, limit)
+	defer file.Close() //nolint:errcheck // nothing was written
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("read %s: it is a directory", name)
 	}
-	return os.ReadFile(file)
+	data, err := limited(file, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
 }

@@ -2,21 +2,26 @@ package auditor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/hardstand/hardstand/audit"
+	"github.com/hardstand/hardstand/audit/detect"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
 // target is one thing to audit.
 type target struct {
-	kind audit.Kind
-	arg  string // as the user named it; for files of a tree, the path below it
-	path string // of the file or directory, "" for what is not on disk
-	data []byte // the file's content where it was read already, or nil
+	kind audit.Kind // "" for a directory
+	arg  string     // as the user named it; for files of a tree, the path below it
+	path string     // of the file or directory, "" for what is not on disk
+	root string     // of the repository that is being audited, or ""
+	data []byte     // the file's content where it was read already, or nil
 }
 
 // verdicts is what auditing one target gave.
@@ -38,12 +43,42 @@ type auditFunc func(ctx context.Context, f *cli.Frame, o *auditOptions, t target
 
 // auditors says who audits what.
 func auditors() map[audit.Kind]auditFunc {
-	return map[audit.Kind]auditFunc{}
+	return map[audit.Kind]auditFunc{
+		audit.Dockerfile: auditDockerfile,
+		audit.Workflow:   auditWorkflow,
+	}
 }
 
-// locate finds out what an argument names: an image by its prefix
-// (oci:DIR, docker-archive:FILE, docker:REF), a file or directory on disk, or
-// else a reference in a registry.
+// maxFile bounds a file that is audited, in bytes.
+const maxFile = 4 << 20
+
+// locate finds out what an argument of audit names: standard input, or what
+// the function locate finds, a file by its content too.
+func (o *auditOptions) locate(f *cli.Frame, arg string) (target, error) {
+	if arg == "-" {
+		if o.kind == "" {
+			return target{}, cli.Usagef("say with --kind what stands on standard input")
+		}
+		data, err := limited(f.Stdin, maxFile)
+		return target{kind: audit.Kind(o.kind), arg: "stdin", data: data}, err
+	}
+	t, err := locate(arg)
+	if err != nil {
+		return t, err
+	}
+	if t.kind == audit.Image && t.path == "" && (o.kind != "" && o.kind != string(audit.Image) || detect.Name(arg) != "" || detect.Structured(arg)) && !strings.HasPrefix(arg, "oci:") && !strings.HasPrefix(arg, "docker:") && !strings.HasPrefix(arg, "docker-archive:") {
+		_, err := os.Stat(arg)
+		return t, fmt.Errorf("there is no such file: %w", err)
+	}
+	if info, err := os.Stat(t.path); t.path != "" && err == nil && !info.IsDir() {
+		return o.locateFile(arg)
+	}
+	return t, nil
+}
+
+// locate finds out what an argument names: an image by its prefix (oci:DIR,
+// docker-archive:FILE, docker:REF) or as a layout, a file or directory on disk
+// (without a kind), or else a reference in a registry.
 func locate(arg string) (target, error) {
 	for _, prefix := range []string{"oci:", "docker-archive:", "docker:"} {
 		if strings.HasPrefix(arg, prefix) {
@@ -59,8 +94,43 @@ func locate(arg string) (target, error) {
 		return target{arg: arg, path: arg}, nil
 	case err == nil:
 		return target{arg: arg, path: arg}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return target{}, fmt.Errorf("find %s: %w", arg, err)
 	case strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/"):
 		return target{}, fmt.Errorf("find %s: %w", arg, err)
 	}
 	return target{kind: audit.Image, arg: arg}, nil
+}
+
+func (o *auditOptions) locateFile(arg string) (target, error) {
+	t := target{kind: audit.Kind(o.kind), arg: filepath.ToSlash(arg), path: arg}
+	if t.kind == "" {
+		t.kind = detect.Name(filepath.ToSlash(arg))
+	}
+	if t.kind == audit.Image || t.kind == "" && strings.HasSuffix(arg, ".tar") {
+		return target{kind: audit.Image, arg: "docker-archive:" + arg, path: arg}, nil
+	}
+	data, err := readLimited(arg, maxFile)
+	if err != nil {
+		return t, err
+	}
+	t.data = data
+	if t.kind == "" {
+		t.kind = detect.Content(data)
+	}
+	if t.kind == "" {
+		return t, cli.Usagef("cannot tell what %s is; say it with --kind", arg)
+	}
+	return t, nil
+}
+
+func limited(r io.Reader, max int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, max+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > max {
+		return nil, fmt.Errorf("has more than %d bytes", max)
+	}
+	return data, nil
 }

@@ -20,7 +20,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s has no example or no description", c.CommandPath())
 		}
-		for _, line := range strings.Split(c.Example, "\n") {
+		for _, line := range strings.Split(strings.ReplaceAll(c.Example, "\\\n", " "), "\n") {
 			if !strings.Contains(line, "hardstand") {
 				t.Errorf("%s: example %q is no command", c.CommandPath(), line)
 			}

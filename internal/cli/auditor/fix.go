@@ -1,0 +1,109 @@
+package auditor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/pflag"
+
+	"github.com/hardstand/hardstand/audit/dockerfile"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+// fixOptions say what is repaired.
+type fixOptions struct {
+	on      bool
+	resolve bool
+	dryRun  bool
+}
+
+func (o *fixOptions) flags(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.on, "fix", false, "repair Dockerfiles where that is mechanical, print the changes, and judge the result")
+	flags.BoolVar(&o.resolve, "resolve", false, "with --fix: ask registries for the digests of tags and write them down")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "with --fix: print the changes and write nothing")
+}
+
+// resolveTimeout bounds one question to a registry.
+const resolveTimeout = 30 * time.Second
+
+// resolveDigest asks the registry which content a tag means now.
+func resolveDigest(ctx context.Context, reference string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return "", err
+	}
+	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	if err != nil {
+		return "", err
+	}
+	return desc.Digest.String(), nil
+}
+
+// apply repairs one Dockerfile, prints the difference, and returns the new
+// text.
+func (o *fixOptions) apply(ctx context.Context, f *cli.Frame, all *auditOptions, t target, in dockerfile.Input, opts dockerfile.Options) ([]byte, []string, error) {
+	fo := dockerfile.FixOptions{Options: opts}
+	if o.resolve {
+		fo.Resolve = resolveDigest
+	}
+	fixed, err := dockerfile.Fix(ctx, in, fo)
+	if err != nil {
+		return nil, nil, err
+	}
+	var notes []string
+	for _, s := range fixed.Skipped {
+		notes = append(notes, t.arg+": not fixed: "+s)
+	}
+	if bytes.Equal(fixed.Data, in.Data) {
+		return in.Data, notes, nil
+	}
+	out := f.Stdout
+	if all.format != "text" {
+		out = f.Stderr
+	}
+	if _, err := out.Write(diff.Diff(t.arg, in.Data, t.arg+" (fixed)", fixed.Data)); err != nil {
+		return nil, nil, fmt.Errorf("print changes: %w", err)
+	}
+	if o.dryRun || t.path == "" {
+		return fixed.Data, notes, nil
+	}
+	if err := replace(t.path, in.Data, fixed.Data); err != nil {
+		return nil, nil, fmt.Errorf("write %s: %w", t.path, err)
+	}
+	return fixed.Data, notes, nil
+}
+
+// replace writes a file anew with its mode, behind a symbolic link too, and
+// refuses if it has changed since it was read.
+func replace(path string, old, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	now, err := readLimited(path, dockerfile.MaxSize)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, old) {
+		return errors.New("the file has changed meanwhile; run the command again")
+	}
+	if err := writeWhole(path, data); err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode().Perm())
+}
