@@ -128,6 +128,8 @@ func remarks(f *Finding) string {
 	}
 	if f.VEX != nil && f.VEX.Holds {
 		parts = append(parts, "VEX "+strings.TrimSpace(f.VEX.Status+" "+f.VEX.Justification))
+	} else if f.VEX != nil && (f.VEX.Status == "affected" || f.VEX.Status == "under_investigation") {
+		parts = append(parts, "VEX "+f.VEX.Status)
 	} else if f.VEX != nil && f.VEX.Why != "" {
 		parts = append(parts, "VEX does not count: "+f.VEX.Why)
 	}

@@ -158,9 +158,10 @@ func read(r io.Reader, listed map[string]bool, absent vex.Justification, words s
 			continue
 		}
 		top := f.Trace[0]
+		reached := "reaches " + top.symbol()
 		switch old, seen := out[f.OSV]; {
-		case top.Function != "" && !(seen && old.Affected):
-			out[f.OSV] = scan.Reach{Affected: true, Evidence: "reaches " + top.symbol()}
+		case top.Function != "" && (!seen || !old.Affected || reached < old.Evidence): // the same one each time
+			out[f.OSV] = scan.Reach{Affected: true, Evidence: reached}
 		case !seen:
 			out[f.OSV] = scan.Reach{Justification: string(absent), Evidence: "the vulnerable code " + words}
 		}

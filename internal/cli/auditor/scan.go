@@ -263,7 +263,7 @@ func (o *scanOptions) inventoried(ctx context.Context, f *cli.Frame, in *scan.In
 	for _, name := range o.skip {
 		in.Notes = append(in.Notes, "packages of "+name+" are not judged, as asked")
 	}
-	if o.db != "" && len(inv.Packages) > 0 {
+	if o.db != "" {
 		if err := o.match(ctx, f, in, programs); err != nil {
 			in.Problems = append(in.Problems, strings.Split(err.Error(), "\n")...)
 		}
