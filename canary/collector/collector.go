@@ -46,6 +46,8 @@ type Options struct {
 
 	IngestToken string // what shippers and Falco must present; empty refuses them
 	Zone        string // that decoys resolve names in
+	// SinkAfter says how long a sink's error asks to wait; may be nil.
+	SinkAfter func(error) time.Duration
 
 	Log        *slog.Logger          // none where nil
 	Registerer prometheus.Registerer // none where nil
@@ -131,7 +133,7 @@ func New(ctx context.Context, o Options) (*Collector, error) {
 		return nil, fmt.Errorf("start collector: %w", err)
 	}
 	c.metrics = newMetrics(o.Registerer, c)
-	c.outbox = outbox.New(outbox.Options{Store: o.Store, Sinks: o.Sinks, Link: o.Link, Log: o.Log, Now: o.Now, Observe: c.metrics.sent})
+	c.outbox = outbox.New(outbox.Options{Store: o.Store, Sinks: o.Sinks, Link: o.Link, Log: o.Log, Now: o.Now, Observe: c.metrics.sent, After: o.SinkAfter})
 	background, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.done.Go(func() { c.commitAll(background) })

@@ -31,3 +31,8 @@ func collectorCommand(f *cli.Frame) *cobra.Command {
 	return cli.HandOver(f, collectorExecutable, "Receive, verify and pass on the alarms of decoys",
 		"  hardstand canary collector --help", "canary", "collector")
 }
+
+func canaryTestCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, collectorExecutable, "Fire a drill through the whole way and report each sink",
+		"  hardstand canary test https://alarms.example.com", "canary", "test")
+}

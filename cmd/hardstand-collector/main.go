@@ -1,0 +1,24 @@
+// Command hardstand-collector holds the commands canary collector and canary test of
+// hardstand, whose libraries would slow the others down. hardstand runs it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hardstand/hardstand/internal/cli"
+	"github.com/hardstand/hardstand/internal/cli/collector"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	frame := cli.System(version)
+	code := cli.Run(ctx, frame, collector.New(frame), os.Args[1:])
+	os.Exit(code)
+}
