@@ -139,7 +139,7 @@ func Command(name string, p spec.Platform, out string) (args, env []string) {
 	case payload.DecoyPlain, payload.GuardPlain:
 		args = append(args, "-tags", "nonet")
 	case payload.Decoy, payload.Guard:
-		args = append(args, Smaller...)
+		args = append(args, payload.Smaller()...)
 	}
 	env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + p.Arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0"}
 	if p.Arch == "arm" {
@@ -147,11 +147,6 @@ func Command(name string, p spec.Platform, out string) (args, env []string) {
 	}
 	return append(args, pkg), env
 }
-
-// Smaller are flags that make the networked programs a twentieth smaller: no
-// inlining in the standard library, but for the runtime and the arithmetic of
-// cryptography, where it would cost time.
-var Smaller = []string{"-gcflags=std=-l", "-gcflags=runtime/...=", "-gcflags=internal/...=", "-gcflags=crypto/internal/...="}
 
 func writeChanged(name string, data []byte) error {
 	path := filepath.Join(outDir, name)
