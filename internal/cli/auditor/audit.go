@@ -34,6 +34,7 @@ type auditOptions struct {
 	trusted       []string
 	ignore        []string
 	fix           fixOptions
+	scan          scanOptions
 
 	// scheduled says that a workflow of the repository builds images by a
 	// schedule.
@@ -64,7 +65,8 @@ dockle and BuildKit count too.`,
   hardstand audit . --report sarif:audit.sarif --report html:audit.html
   hardstand audit Dockerfile --fix --resolve
   hardstand audit . --write-baseline .hardstand-baseline.json
-  hardstand audit . --baseline .hardstand-baseline.json --fail-on high`,
+  hardstand audit . --baseline .hardstand-baseline.json --fail-on high
+  hardstand audit sbom.spdx.json --kind inventory --db osv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runAudit(cmd.Context(), f, o, args) },
 	}
@@ -74,7 +76,7 @@ dockle and BuildKit count too.`,
 
 func (o *auditOptions) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.kind, "kind", "", "what the targets are, where it cannot be told: dockerfile, workflow, image, docker, compose, kubernetes, ecs")
+	flags.StringVar(&o.kind, "kind", "", "what the targets are, where it cannot be told: dockerfile, workflow, image, docker, compose, kubernetes, ecs, inventory (SBOM, Go program, go.mod)")
 	flags.StringVar(&o.target, "target", "", "`stage` of Dockerfiles to judge (default: the last)")
 	flags.StringVar(&o.buildContext, "context", "", "build context of Dockerfiles (default: the directory in which their sources lie)")
 	flags.BoolVar(&o.noContext, "no-context", false, "judge Dockerfiles without their context")
@@ -91,6 +93,7 @@ func (o *auditOptions) flags(cmd *cobra.Command) {
 	flags.StringSliceVar(&o.trusted, "trusted", nil, "registries or repositories that images may come from")
 	flags.StringSliceVar(&o.ignore, "ignore", nil, "rules to leave out, by any of their ids")
 	o.fix.flags(flags)
+	o.scan.auditFlags(flags)
 }
 
 func runAudit(ctx context.Context, f *cli.Frame, o *auditOptions, args []string) error {
@@ -202,7 +205,13 @@ func (o *auditOptions) judgeTarget(ctx context.Context, f *cli.Frame, t target) 
 	if !ok {
 		return verdicts{}, fmt.Errorf("nothing audits %s", t.kind.Label())
 	}
-	return judge(ctx, f, o, t)
+	v, err := judge(ctx, f, o, t)
+	if err == nil && t.kind == audit.Image {
+		var packages verdicts
+		packages, err = auditPackages(ctx, f, o, t)
+		v.add(packages)
+	}
+	return v, err
 }
 
 // verdict turns a report into the command's answer.

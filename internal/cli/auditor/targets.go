@@ -46,6 +46,7 @@ func auditors() map[audit.Kind]auditFunc {
 	return map[audit.Kind]auditFunc{
 		audit.Dockerfile: auditDockerfile,
 		audit.Workflow:   auditWorkflow,
+		audit.Inventory:  auditPackages,
 	}
 }
 
@@ -109,6 +110,9 @@ func (o *auditOptions) locateFile(arg string) (target, error) {
 	}
 	if t.kind == audit.Image || t.kind == "" && strings.HasSuffix(arg, ".tar") {
 		return target{kind: audit.Image, arg: "docker-archive:" + arg, path: arg}, nil
+	}
+	if t.kind == audit.Inventory {
+		return t, nil // a program may be of any size, and is not read whole
 	}
 	data, err := readLimited(arg, maxFile)
 	if err != nil {
