@@ -228,6 +228,9 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if len(debs) == 0 && !d.Debian.Snapshot.IsZero() {
+		newest = d.Debian.Snapshot.Unix() // nothing else in the image has a date
+	}
 	img.Created = time.Unix(newest, 0).UTC()
 	if !o.Created.IsZero() {
 		img.Created = o.Created.UTC()
@@ -239,7 +242,9 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if err != nil {
 		return nil, err
 	}
-	groups = append(groups, config)
+	if len(config.segments) > 0 {
+		groups = append(groups, config)
+	}
 	if err := img.checkClosure(append(slices.Clone(debs), config.segments...)); err != nil {
 		return nil, err
 	}
@@ -333,8 +338,10 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		files[i].ModTime = newest
 	}
 	g := group{note: "accounts and configuration"}
-	if err := img.addFiles(ctx, o, &g, "hardstand", files); err != nil {
-		return group{}, nil, err
+	if len(files) > 0 {
+		if err := img.addFiles(ctx, o, &g, "hardstand", files); err != nil {
+			return group{}, nil, err
+		}
 	}
 	whole, err := img.wholeEffects(ctx, o, debs, newest)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, sbom.Component, error) {
 	name := payload.Probe
 	if !p.TLS {
-		name = payload.ProbePlain
+		name = payload.Choose(payload.ProbePlain, platform)
 	}
 	prog, err := payload.Lookup(name, platform)
 	if err != nil {

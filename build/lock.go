@@ -29,6 +29,9 @@ const component = "main"
 // Lock resolves a definition against the archive as it is now. No suite may be
 // older than floors says; a suite that it does not name may have any date.
 func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) (*spec.Lock, error) {
+	if len(d.Packages) == 0 {
+		return emptyLock(d), nil
+	}
 	releases, err := readReleases(ctx, a, d, floors)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
@@ -50,6 +53,19 @@ func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[st
 		l.Platforms[p.String()] = packages
 	}
 	return l, nil
+}
+
+// emptyLock is the lock of a definition without packages, which needs no
+// archive.
+func emptyLock(d *spec.Definition) *spec.Lock {
+	l := &spec.Lock{
+		Version: spec.LockVersion, Name: d.Name, Definition: spec.DigestOf(d.LockInput()),
+		Suites: []spec.LockedSuite{}, Platforms: map[string][]*spec.Package{},
+	}
+	for _, p := range d.Platforms {
+		l.Platforms[p.String()] = []*spec.Package{}
+	}
+	return l
 }
 
 func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) ([]*apt.Release, error) {

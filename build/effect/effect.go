@@ -81,14 +81,14 @@ var known = []struct {
 	{pattern(`openjdk-([0-9]+)-jre-headless`), java},
 	{pattern(`java-common`), preferences},
 	{pattern(`(lib)?python3\.[0-9]+-minimal`), pythonMinimal},
-	{pattern(`(lib)?python3\.[0-9]+(-stdlib|-venv)?`), pythonSource},
+	{pattern(`(lib)?python3\.[0-9]+(-stdlib|-venv)?|python3-(distutils|lib2to3)`), pythonSource},
 	{pattern(`fontconfig-config`), fontconfig},
 	{pattern(`nodejs`), nodejs},
 	{pattern(`readline-common`), readline},
 	{pattern(`base-files`), says("the directories and links of the root come from the package and the image's own configuration")},
 	{pattern(`libc6`), says("there are no services to restart and no older version to replace")},
 	{pattern(`tzdata`), says("the time zone is UTC unless the environment says otherwise")},
-	{pattern(`netbase|media-types|libssl3(t64)?|zlib1g|fonts-dejavu-core|fonts-dejavu-mono|libreadline8(t64)?|node-undici|libselinux1|libglib2\.0-0(t64)?`), says("there is no older version whose files or services need care")},
+	{pattern(`netbase|media-types|libssl3(t64)?|zlib1g|fonts-dejavu-core|fonts-dejavu-mono|libreadline8(t64)?|node-undici|libselinux1|libgssapi-krb5-2|libgcrypt20|libglib2\.0-0(t64)?`), says("there is no older version whose files or services need care")},
 }
 
 func pattern(s string) *regexp.Regexp { return regexp.MustCompile("^(?:" + s + ")$") }

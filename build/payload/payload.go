@@ -78,6 +78,17 @@ func Digest() (cache.Digest, error) {
 	return cache.Sum(data), nil
 }
 
+// Choose returns the program that stands in for one on a platform: where the
+// probe without TLS is not embedded, the probe with it, which can do more.
+func Choose(name string, p spec.Platform) string {
+	if m, err := manifest(); err == nil && name == ProbePlain {
+		if _, ok := m[FileName(name, p)]; !ok {
+			return Probe
+		}
+	}
+	return name
+}
+
 // Lookup describes a program without unpacking it.
 func Lookup(name string, p spec.Platform) (Program, error) {
 	m, err := manifest()
@@ -86,7 +97,7 @@ func Lookup(name string, p spec.Platform) (Program, error) {
 	}
 	prog, ok := m[FileName(name, p)]
 	if !ok {
-		return Program{}, fmt.Errorf("find %s for %s: this hardstand was built without it", name, p)
+		return Program{}, fmt.Errorf("find %s for %s: this hardstand was built without it; make build PLATFORMS=%s embeds it", name, p, p)
 	}
 	return prog, nil
 }

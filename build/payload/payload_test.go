@@ -12,9 +12,18 @@ import (
 // Every embedded program unpacks to what the manifest says, for the right
 // machine, and is static.
 func TestEmbeddedPrograms(t *testing.T) {
-	machines := map[spec.Platform]elf.Machine{{Arch: "amd64"}: elf.EM_X86_64, {Arch: "arm64"}: elf.EM_AARCH64}
+	machines := map[spec.Platform]elf.Machine{
+		{Arch: "amd64"}: elf.EM_X86_64, {Arch: "arm64"}: elf.EM_AARCH64, {Arch: "arm", Variant: "v7"}: elf.EM_ARM,
+		{Arch: "riscv64"}: elf.EM_RISCV, {Arch: "ppc64le"}: elf.EM_PPC64, {Arch: "s390x"}: elf.EM_S390,
+	}
 	for platform, machine := range machines {
-		for _, name := range []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain} {
+		names := []string{payload.Probe, payload.DecoyPlain}
+		if machine == elf.EM_X86_64 || machine == elf.EM_AARCH64 {
+			names = append(names, payload.ProbePlain, payload.Decoy)
+		} else if got := payload.Choose(payload.ProbePlain, platform); got != payload.Probe {
+			t.Errorf("%s gets %s for want of the plain probe", platform, got)
+		}
+		for _, name := range names {
 			data, err := payload.Read(name, platform)
 			if err != nil {
 				t.Fatalf("%v (make payload builds the programs)", err)

@@ -26,6 +26,7 @@ const outDir = "build/payload/bin"
 
 func main() {
 	platforms := flag.String("platforms", "linux/amd64,linux/arm64", "comma-separated platforms")
+	lesser := flag.String("lesser", "", "comma-separated platforms that get only what the built-in images use")
 	version := flag.String("version", "dev", "version to record")
 	unpack := flag.String("unpack", "", "write the probes of this machine's platform to a directory, and nothing else")
 	flag.Parse()
@@ -36,26 +37,30 @@ func main() {
 		}
 		return
 	}
-	if err := run(strings.Split(*platforms, ","), *version); err != nil {
+	if err := run(*platforms, *lesser, *version); err != nil {
 		fmt.Fprintln(os.Stderr, "payload:", err)
 		os.Exit(1)
 	}
 }
 
-func run(platforms []string, version string) error {
+func run(platforms, lesser, version string) error {
 	manifest := map[string]payload.Program{}
-	for _, s := range platforms {
-		p, err := spec.ParsePlatform(s)
-		if err != nil {
-			return err
-		}
-		for _, name := range programs(p) {
-			prog, err := build(name, p)
-			if err != nil {
-				return fmt.Errorf("build %s for %s: %w", name, p, err)
+	all := []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain, payload.Guard, payload.GuardPlain}
+	for _, set := range []struct {
+		platforms string
+		programs  []string
+	}{{platforms, all}, {lesser, []string{payload.Probe, payload.DecoyPlain}}} {
+		for s := range strings.SplitSeq(set.platforms, ",") {
+			if s == "" {
+				continue
 			}
-			prog.Version = version
-			manifest[payload.FileName(name, p)] = prog
+			p, err := spec.ParsePlatform(s)
+			if err != nil {
+				return err
+			}
+			if err := compile(manifest, p, set.programs, version); err != nil {
+				return err
+			}
 		}
 	}
 	data, err := json.MarshalIndent(manifest, "", "  ")
@@ -65,13 +70,16 @@ func run(platforms []string, version string) error {
 	return writeChanged("manifest.json", append(data, '\n'))
 }
 
-// programs lists what is built for a platform: the guard knows two.
-func programs(p spec.Platform) []string {
-	list := []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain}
-	if p.Arch == "amd64" || p.Arch == "arm64" {
-		list = append(list, payload.Guard, payload.GuardPlain)
+func compile(manifest map[string]payload.Program, p spec.Platform, programs []string, version string) error {
+	for _, name := range programs {
+		prog, err := build(name, p)
+		if err != nil {
+			return fmt.Errorf("build %s for %s: %w", name, p, err)
+		}
+		prog.Version = version
+		manifest[payload.FileName(name, p)] = prog
 	}
-	return list
+	return nil
 }
 
 // unpackProbes writes the probes that images get for use on this machine.
