@@ -76,8 +76,9 @@ bench-canary: ## decoys: from execution to alarm (needs root and Docker)
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz $${FUZZTIME:-60s}
 
-docs: ## generate docs/cli.md from the commands
+docs: ## generate docs/cli.md from the commands and docs/rules from the rules
 	@$(GO) run ./internal/cli/builder/gendocs docs/cli.md
+	@$(GO) run ./audit/catalog/gen docs
 
 clean: ## remove what the targets above made
 	rm -rf $(BIN) out build/payload/bin/*.zst build/payload/bin/manifest.json
