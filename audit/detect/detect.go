@@ -19,13 +19,20 @@ func Name(p string) audit.Kind {
 	switch {
 	case strings.HasSuffix(base, ".dockerignore"):
 		return ""
-	case base == "dockerfile" || base == "containerfile" || strings.HasPrefix(base, "dockerfile.") || strings.HasPrefix(base, "containerfile.") ||
-		ext == ".dockerfile" || ext == ".containerfile":
+	case base == "dockerfile" || base == "containerfile" || ext == ".dockerfile" || ext == ".containerfile",
+		(strings.HasPrefix(base, "dockerfile.") || strings.HasPrefix(base, "containerfile.")) && !sourceFile[ext]:
 		return audit.Dockerfile
 	case (ext == ".yml" || ext == ".yaml") && workflowDir(p):
 		return audit.Workflow
 	}
 	return ""
+}
+
+// sourceFile are extensions of files about Dockerfiles that are none.
+var sourceFile = map[string]bool{
+	".go": true, ".py": true, ".js": true, ".ts": true, ".rb": true, ".java": true, ".rs": true, ".c": true, ".sh": true, ".lua": true, ".vim": true,
+	".md": true, ".txt": true, ".rst": true, ".adoc": true, ".html": true, ".json": true, ".yaml": true, ".yml": true, ".toml": true, ".xml": true,
+	".tmpl": true, ".j2": true, ".erb": true, ".mustache": true, ".in": true, ".bak": true, ".orig": true, ".swp": true, ".snap": true, ".golden": true,
 }
 
 func workflowDir(p string) bool {

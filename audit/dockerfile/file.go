@@ -137,6 +137,9 @@ func parse(artifact audit.Artifact, data []byte, target string, args map[string]
 }
 
 func (f *file) problem(start, end int, format string, args ...any) {
+	if len(f.problems) > maxRepairs {
+		return
+	}
 	f.problems = append(f.problems, problem{max(start, 1), max(end, start, 1), fmt.Sprintf(format, args...)})
 }
 

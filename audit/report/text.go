@@ -79,6 +79,9 @@ func writeText(w io.Writer, r audit.Report, o Options) error {
 
 // step writes the findings of a step, rule by rule, each with its fix below.
 func (t textWriter) step(findings []audit.Finding, names map[string]string, all bool) {
+	if !all {
+		findings = t.unknowns(findings)
+	}
 	for len(findings) > 0 {
 		n := 1
 		for n < len(findings) && findings[n].Rule == findings[0].Rule {
@@ -87,6 +90,33 @@ func (t textWriter) step(findings []audit.Finding, names map[string]string, all 
 		t.rule(findings[:n], names[findings[0].Rule], all)
 		findings = findings[n:]
 	}
+}
+
+// unknowns writes the rules that need the same thing on one line, and returns
+// the other findings.
+func (t textWriter) unknowns(findings []audit.Finding) (rest []audit.Finding) {
+	rules, order := map[string][]string{}, []string{}
+	for _, f := range findings {
+		if f.Verdict != audit.Unknown || f.Waiver != nil {
+			rest = append(rest, f)
+			continue
+		}
+		key := visible(f.Artifact.Name, false) + ": needs " + visible(f.Needs, false)
+		if rules[key] == nil {
+			order = append(order, key)
+		}
+		if list := rules[key]; len(list) == 0 || list[len(list)-1] != f.Rule {
+			rules[key] = append(list, f.Rule)
+		}
+	}
+	for _, key := range order {
+		names := strings.Join(rules[key], ", ")
+		if n := len(rules[key]); n > 4 {
+			names = fmt.Sprintf("%d rules", n)
+		}
+		fmt.Fprintf(t, "            %s %s (%s)\n", t.verdict(audit.Unknown), key, names)
+	}
+	return rest
 }
 
 func (t textWriter) rule(findings []audit.Finding, title string, all bool) {
@@ -99,7 +129,7 @@ func (t textWriter) rule(findings []audit.Finding, title string, all bool) {
 				fix = f.Fix
 			}
 		}
-		if all || f.Broken() || f.Verdict == audit.Unknown && f.Waiver == nil {
+		if all || f.Broken() {
 			shown = append(shown, f)
 		}
 	}
