@@ -1,8 +1,10 @@
 // Package lint finds what a workload's own files would trip: probes and hooks
-// of Kubernetes and Compose files, task definitions, Dockerfiles, charts that
-// are not yet YAML, and scripts that call `kubectl cp` (which runs tar in the
-// container), `kubectl exec` or `docker exec`. It judges by name: whether the
-// container runs the image with the decoys, it cannot know.
+// of Kubernetes and Compose files, task definitions, Terraform and Nomad files,
+// Quadlet units, Dockerfiles, charts that are not yet YAML, scripts in config
+// maps and pipelines, file synchronisation of Skaffold and Tilt, and scripts
+// that call `kubectl cp` (which runs tar in the container), `kubectl exec` or
+// `docker exec`. It judges by name: whether the container runs the image with
+// the decoys, it cannot know.
 package lint
 
 import (
@@ -48,12 +50,15 @@ func Check(name string, content []byte, r decoy.Register) ([]Finding, error) {
 	switch base := strings.ToLower(path.Base(name)); {
 	case strings.HasPrefix(base, "dockerfile") || strings.HasSuffix(base, ".dockerfile"):
 		l.dockerfile(string(content))
+	case base == "tiltfile":
+		l.tiltfile(string(content))
 	case isStructured(base) && !bytes.Contains(content, []byte("{{")):
 		err = l.yaml(content)
-	case isStructured(base):
+	case isStructured(base) || isCode(base):
 		l.template(string(content))
+		l.script(string(content), 0)
 	default:
-		l.script(string(content))
+		l.script(string(content), 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lint %s: %w", name, err)
@@ -65,6 +70,15 @@ func Check(name string, content []byte, r decoy.Register) ([]Finding, error) {
 func isStructured(base string) bool {
 	ext := path.Ext(base)
 	return ext == ".yaml" || ext == ".yml" || ext == ".json" || ext == ".tpl"
+}
+
+// isCode: formats with lists of words that are no YAML.
+func isCode(base string) bool {
+	switch path.Ext(base) {
+	case ".tf", ".hcl", ".nomad", ".jsonnet", ".libsonnet", ".cue":
+		return true
+	}
+	return false
 }
 
 type linter struct {
@@ -103,6 +117,8 @@ func (l *linter) walk(n *yaml.Node, where string, depth int) {
 		for i, child := range n.Content {
 			l.walk(child, fmt.Sprintf("%s[%d]", where, i), depth+1)
 		}
+	case yaml.ScalarNode:
+		l.scalar(n, where)
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i].Value, n.Content[i+1]
@@ -110,9 +126,31 @@ func (l *linter) walk(n *yaml.Node, where string, depth int) {
 			if isCommand(key) {
 				l.value(value, inner)
 			}
+			if key == "sync" && value.Kind == yaml.MappingNode && strings.HasPrefix(strings.ToLower(path.Base(l.file)), "skaffold") {
+				l.program("tar", "sync", inner, n.Content[i].Line, "Skaffold runs tar in the container to synchronise files")
+			}
 			l.walk(value, inner, depth+1)
 		}
 	}
+}
+
+// scalar looks at text: a script with an interpreter, which a config map mounts
+// into the container, or a step of a pipeline.
+func (l *linter) scalar(n *yaml.Node, where string) {
+	if rest, found := strings.CutPrefix(n.Value, "#!"); found {
+		first, _, _ := strings.Cut(rest, "\n")
+		if words := strings.Fields(first); len(words) > 0 {
+			if path.Base(words[0]) == "env" && len(words) > 1 {
+				l.program(words[1], "#!"+first, where, n.Line, "the script's interpreter")
+			}
+			l.program(words[0], "#!"+first, where, n.Line, "the script's interpreter")
+		}
+	}
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		l.script(n.Value, n.Line) // the text begins on the next line
+		return
+	}
+	l.script(strings.ReplaceAll(n.Value, "\n", "; "), n.Line-1)
 }
 
 func isCommand(key string) bool {

@@ -74,7 +74,7 @@ func (l *linter) instruction(text string, line int) {
 }
 
 var (
-	flowList  = regexp.MustCompile(`^\s*-?\s*(command|args|entrypoint|test)\s*:\s*(\[.*\])\s*$`)
+	flowList  = regexp.MustCompile(`\b(command|args|entrypoint|test|entryPoint)"?\s*[:=]\s*(\[[^\]]*\])`)
 	blockKey  = regexp.MustCompile(`^(\s*)-?\s*(command|args|entrypoint|test)\s*:\s*$`)
 	blockItem = regexp.MustCompile(`^(\s*)-\s+(.*)$`)
 )
@@ -83,13 +83,14 @@ var (
 func (l *linter) template(content string) {
 	lines := strings.Split(content, "\n")
 	for i, text := range lines {
-		if m := flowList.FindStringSubmatch(text); m != nil {
+		for _, m := range flowList.FindAllStringSubmatch(text, -1) {
 			var words []string
 			for _, w := range strings.Split(strings.Trim(m[2], "[]"), ",") {
 				words = append(words, strings.Trim(strings.TrimSpace(w), `"'`))
 			}
 			l.words(words, m[1], i+1, m[1] == "args")
-		} else if m := blockKey.FindStringSubmatch(text); m != nil {
+		}
+		if m := blockKey.FindStringSubmatch(text); m != nil {
 			var words []string
 			for _, item := range lines[i+1:] {
 				w := blockItem.FindStringSubmatch(item)
@@ -104,25 +105,70 @@ func (l *linter) template(content string) {
 }
 
 var (
-	kubectlCopy = regexp.MustCompile(`\b(kubectl|oc)\b[^;|&]*\scp\s`)
+	kubectlCopy = regexp.MustCompile(`\b(kubectl|oc)\b[^;|&]*\s(cp|rsync)\s`)
 	kubectlExec = regexp.MustCompile(`\b(?:kubectl|oc)\b[^;|&]*\sexec\s[^;|&]*?\s--\s+(.*)`)
+	kubectlOld  = regexp.MustCompile(`\b(?:kubectl|oc)\b[^;|&]*\sexec\s+([^;|&]*)`)
 	dockerExec  = regexp.MustCompile(`\b(?:docker|podman|nerdctl|compose)\s+exec\s+(.*)`)
+	healthFlag  = regexp.MustCompile(`(--health-cmd|--entrypoint)[= ]("[^"]*"|'[^']*'|\S+)`)
+	quadletKey  = regexp.MustCompile(`^\s*(HealthCmd|Entrypoint)\s*=\s*(.*)$`)
 )
 
-// script judges commands that act on a running container.
-func (l *linter) script(content string) {
+// script judges commands that act on a running container. line is how many
+// lines of the file stand before it.
+func (l *linter) script(content string, line int) {
 	for i, text := range strings.Split(content, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(text), "#") {
 			continue
 		}
+		at := line + i + 1
 		if kubectlCopy.MatchString(text + " ") {
-			l.program("tar", text, "kubectl cp", i+1, "kubectl cp runs tar in the container")
+			l.program("tar", text, "kubectl cp", at, "kubectl cp runs tar in the container")
 		}
 		if m := kubectlExec.FindStringSubmatch(text); m != nil {
-			l.words(unquoted(m[1]), "kubectl exec", i+1, false)
+			l.words(unquoted(m[1]), "kubectl exec", at, false)
+		} else if m := kubectlOld.FindStringSubmatch(text); m != nil {
+			l.words(afterContainer(unquoted(m[1])), "kubectl exec", at, false)
 		}
 		if m := dockerExec.FindStringSubmatch(text); m != nil {
-			l.words(afterContainer(unquoted(m[1])), "docker exec", i+1, false)
+			l.words(afterContainer(unquoted(m[1])), "docker exec", at, false)
+		}
+		for _, m := range healthFlag.FindAllStringSubmatch(text, -1) {
+			l.started(m[1], strings.Trim(m[2], `"'`), at)
+		}
+		if m := quadletKey.FindStringSubmatch(text); m != nil {
+			l.started(m[1], m[2], at)
+		}
+	}
+}
+
+// started is a command that an engine is told to run in the container. A health
+// command is a shell's unless it is a JSON list.
+func (l *linter) started(where, command string, line int) {
+	var words []string
+	if json.Unmarshal([]byte(command), &words) == nil {
+		l.words(words, where, line, false)
+		return
+	}
+	if where == "--health-cmd" || where == "HealthCmd" {
+		if command == "none" {
+			return
+		}
+		l.program("sh", command, where, line, "a health command given as one string runs in a shell")
+	}
+	l.shell(command, where, line)
+}
+
+// tiltfile: live_update synchronises files with tar and runs commands.
+func (l *linter) tiltfile(content string) {
+	call := regexp.MustCompile(`\b(sync|run)\(\s*("[^"]*"|'[^']*')`)
+	for i, text := range strings.Split(content, "\n") {
+		for _, m := range call.FindAllStringSubmatch(text, -1) {
+			if m[1] == "sync" {
+				l.program("tar", text, "sync", i+1, "Tilt runs tar in the container to synchronise files")
+				continue
+			}
+			l.program("sh", text, "run", i+1, "Tilt runs it in a shell in the container")
+			l.shell(strings.Trim(m[2], `"'`), "run", i+1)
 		}
 	}
 }
@@ -136,11 +182,13 @@ func unquoted(line string) []string {
 	return words
 }
 
-// afterContainer drops the options and the container's name of docker exec.
+// afterContainer drops the options and the container's name of docker exec and
+// of kubectl exec without "--".
 func afterContainer(words []string) []string {
 	for i := 0; i < len(words); i++ {
 		switch w := words[i]; {
-		case w == "-u" || w == "-w" || w == "-e" || w == "--user" || w == "--workdir" || w == "--env" || w == "--env-file" || w == "--index":
+		case w == "-u" || w == "-w" || w == "-e" || w == "--user" || w == "--workdir" || w == "--env" || w == "--env-file" || w == "--index" ||
+			w == "-n" || w == "--namespace" || w == "-c" || w == "--container":
 			i++
 		case strings.HasPrefix(w, "-"):
 		default:
