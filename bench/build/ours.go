@@ -1,0 +1,162 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// bench is a working directory with a warm cache, a cache that holds packages
+// only, and a signing key that needs no passphrase.
+type bench struct {
+	options
+	dir    string
+	engine *exec.Cmd // dockerd, if started
+}
+
+func (b *bench) path(parts ...string) string {
+	return filepath.Join(append([]string{b.dir}, parts...)...)
+}
+
+// env names directories of the bench for hardstand.
+func (b *bench) env(cache string) []string {
+	return []string{"XDG_CACHE_HOME=" + b.path(cache), "XDG_CONFIG_HOME=" + b.path("config"), "XDG_STATE_HOME=" + b.path("state"), "SOURCE_DATE_EPOCH="}
+}
+
+// images of the row that builds every variant.
+var (
+	families = []string{"static", "base", "cc"}
+	variants = []string{"", "-root", "-debug", "-debug-root"}
+)
+
+func (b *bench) prepare(ctx context.Context) error {
+	if err := b.makeKey(); err != nil {
+		return err
+	}
+	for _, family := range families {
+		for _, variant := range variants {
+			if _, err := execute(ctx, b.env("warm"), b.build(family+variant, "layout-"+family+variant)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := b.keepDebs(ctx); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, b.hardstand, "images", "base")
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("read the definition of base: %w", err)
+	}
+	return os.WriteFile(b.path("base.yaml"), text, 0o600)
+}
+
+func (b *bench) makeKey() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.path("key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+// keepDebs copies the packages, and nothing else, of the warm cache to another.
+func (b *bench) keepDebs(ctx context.Context) error {
+	for _, family := range families {
+		for _, variant := range []string{"", "-debug"} {
+			data, err := os.ReadFile(filepath.Join("images", family+variant+".lock.json"))
+			if err != nil {
+				return err
+			}
+			var l spec.Lock
+			if err := json.Unmarshal(data, &l); err != nil {
+				return err
+			}
+			for _, list := range l.Platforms {
+				for _, p := range list {
+					if err := b.keepBlob(p.SHA256); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+func (b *bench) keepBlob(digest string) error {
+	data, err := os.ReadFile(b.path("warm", "hardstand", "blobs", digest[:2], digest))
+	if err != nil {
+		return err
+	}
+	to := b.path("debs", "hardstand", "blobs", digest[:2], digest)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
+}
+
+// build is a command line that leaves a signed layout with SBOM and provenance.
+func (b *bench) build(image, out string, more ...string) []string {
+	return append([]string{b.hardstand, "build", image, "-q", "--key", b.path("key.pem"), "-o", "oci:" + b.path(out)}, more...)
+}
+
+func (b *bench) warm() []contender {
+	return []contender{
+		{name: "process start", commands: [][]string{{b.hardstand, "--version"}}},
+		{name: "warm static", env: b.env("warm"), commands: [][]string{b.build("static", "layout-static")}},
+		{name: "warm base", env: b.env("warm"), commands: [][]string{b.build("base", "layout-base")}},
+		{name: "warm base, every byte hashed", env: b.env("warm"), commands: [][]string{b.build("base", "layout-base", "--rehash")}},
+	}
+}
+
+// fresh makes the cache "cold" a copy of another and removes the last output.
+func (b *bench) fresh(from string) func() error {
+	return func() error {
+		if err := os.RemoveAll(b.path("cold")); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(b.path("out")); err != nil || from == "" {
+			return err
+		}
+		return exec.Command("cp", "-a", b.path(from), b.path("cold")).Run()
+	}
+}
+
+func (b *bench) fromDebs() []contender {
+	one := func(image string) contender {
+		return contender{name: "debs cached, " + image, setup: b.fresh("debs"), env: b.env("cold"),
+			commands: [][]string{b.build(image, "out", "--locked", "--offline", "--platform", "linux/amd64")}}
+	}
+	all := contender{name: "debs cached, all variants of static, base, cc, two platforms", setup: b.fresh("debs"), env: b.env("cold")}
+	for _, family := range families {
+		for _, variant := range variants {
+			all.commands = append(all.commands, b.build(family+variant, "out/"+family+variant, "--locked", "--offline"))
+		}
+	}
+	return []contender{one("static"), one("base"), all}
+}
+
+func (b *bench) network() []contender {
+	return []contender{
+		{name: "nothing cached, base locked", setup: b.fresh(""), env: b.env("cold"),
+			commands: [][]string{b.build("base", "out", "--locked", "--platform", "linux/amd64")}},
+		{name: "nothing cached, base resolved", setup: b.fresh(""), env: b.env("cold"),
+			commands: [][]string{b.build(b.path("base.yaml"), "out", "--platform", "linux/amd64")}},
+	}
+}
