@@ -137,7 +137,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) (
 	}
 	r, err := decoy.Emit(decoy.Options{
 		Binary: binary, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
-		Decoys: decoys(d.Canary), Exclude: d.Canary.Exclude, Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
+		Tier: d.Canary.Tier, Pad: d.Canary.Pad, Decoys: decoys(d.Canary), Each: settings(d.Canary), Exclude: d.Canary.Exclude, Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
 		OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector, CA: []byte(d.Canary.CA), Zone: d.Canary.Zone,
 	})
 	if err != nil {
@@ -242,6 +242,14 @@ func decoys(c *spec.Canary) []decoy.Decoy {
 		list = append(list, decoy.Decoy{Name: name})
 	}
 	return list
+}
+
+func settings(c *spec.Canary) map[string]decoy.Decoy {
+	m := map[string]decoy.Decoy{}
+	for name, e := range c.Each {
+		m[name] = decoy.Decoy{Path: e.Path, Mode: e.Mode, OnTrip: e.OnTrip}
+	}
+	return m
 }
 
 func (img *Image) shadowed(p string) bool {

@@ -49,6 +49,38 @@ func (d *Definition) CheckCanary() error {
 	return errors.Join(errs...)
 }
 
+const maxPad = 16 << 20 // bytes
+
+// finishDecoys checks what can be said of decoys without knowing them.
+func (d *Definition) finishDecoys(fail func([]string, string, ...any)) {
+	c := d.Canary
+	switch c.Tier {
+	case "", "a", "b", "ab":
+	default:
+		fail([]string{"canary", "tier"}, "unknown tier %q: use a, b or ab", c.Tier)
+	}
+	if c.Tier == "a" && (c.Collector != "" || c.Zone != "") {
+		fail([]string{"canary", "tier"}, "tier a has no network: a collector or zone needs b or ab")
+	}
+	if c.Pad < 0 || c.Pad > maxPad {
+		fail([]string{"canary", "pad"}, "%d is out of range 0..%d", c.Pad, maxPad)
+	}
+	for name, e := range c.Each {
+		if e.Path != "" && !cleanAbs(e.Path) {
+			fail([]string{"canary", "each", name, "path"}, "%q is not a clean absolute path", e.Path)
+		}
+		if e.Path != "" && d.Probe != nil && e.Path == d.Probe.Path {
+			fail([]string{"canary", "each", name, "path"}, "decoy %q would stand where the probe is", name)
+		}
+		if e.Mode != "" && e.Mode != "deny" && e.Mode != "quiet" {
+			fail([]string{"canary", "each", name, "mode"}, "unknown mode %q: use deny or quiet", e.Mode)
+		}
+		if !slices.Contains([]string{"", "alert", "degrade", "fall"}, e.OnTrip) {
+			fail([]string{"canary", "each", name, "on-trip"}, "unknown policy %q: use alert, degrade or fall", e.OnTrip)
+		}
+	}
+}
+
 func (d *Definition) finishGuard(fail func([]string, string, ...any)) {
 	g := d.Canary.Guard
 	if g == nil {

@@ -243,8 +243,26 @@ func (p *parser) canary(n *yaml.Node, d *Definition) {
 		"owner":     p.text("owner", &d.Canary.Owner),
 		"route":     p.text("route", &d.Canary.Route),
 		"exclude":   p.list("exclude", &d.Canary.Exclude),
+		"tier":      p.text("tier", &d.Canary.Tier),
+		"pad":       p.number("pad", &d.Canary.Pad),
+		"each":      func(n *yaml.Node) { p.each(n, d.Canary) },
 		"guard":     func(n *yaml.Node) { p.guard(n, d) },
 	})
+}
+
+// each reads the settings of decoys by name.
+func (p *parser) each(n *yaml.Node, c *Canary) {
+	c.Each = map[string]DecoySettings{}
+	f := fields{}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		name := n.Content[i].Value
+		f[name] = func(n *yaml.Node) {
+			var e DecoySettings
+			p.mapping(n, name, fields{"path": p.text("path", &e.Path), "mode": p.text("mode", &e.Mode), "on-trip": p.text("on-trip", &e.OnTrip)})
+			c.Each[name] = e
+		}
+	}
+	p.mapping(n, "each", f)
 }
 
 func (p *parser) guard(n *yaml.Node, d *Definition) {

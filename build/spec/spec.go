@@ -107,6 +107,12 @@ type Canary struct {
 	CA string `json:"ca,omitempty"`
 	// Zone is a DNS zone that the collector answers for.
 	Zone string `json:"zone,omitempty"`
+	// Tier says which programs are planted: a, b or ab; empty is what the
+	// platform has. Pad makes tier A programs at least so many bytes long.
+	Tier string `json:"tier,omitempty"`
+	Pad  int    `json:"pad,omitempty"`
+	// Each changes decoys by name.
+	Each map[string]DecoySettings `json:"each,omitempty"`
 	// Exclude leaves out decoys by name or absolute path.
 	Exclude []string `json:"exclude,omitempty"`
 	Guard   *Guard   `json:"guard,omitempty"`
@@ -114,6 +120,13 @@ type Canary struct {
 	// the register.
 	Owner string `json:"owner,omitempty"`
 	Route string `json:"route,omitempty"`
+}
+
+// DecoySettings are one decoy's own. An empty field is as for all.
+type DecoySettings struct {
+	Path   string `json:"path,omitempty"`
+	Mode   string `json:"mode,omitempty"` // deny or quiet
+	OnTrip string `json:"on-trip,omitempty"`
 }
 
 // Guard is the entry point that watches over the application.
@@ -362,6 +375,7 @@ func (d *Definition) finishCanary(fail func([]string, string, ...any)) {
 	if c.Zone != "" && !zoneName(c.Zone) {
 		fail([]string{"canary", "zone"}, "zone %q: want a DNS name of at most %d bytes in lower case, without a final dot", c.Zone, maxZone)
 	}
+	d.finishDecoys(fail)
 	d.finishGuard(fail)
 	if d.Probe != nil {
 		for _, decoy := range c.Decoys {

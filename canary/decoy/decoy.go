@@ -79,6 +79,9 @@ type Options struct {
 	// Decoys replaces Default. A listed decoy that cannot be planted is an
 	// error; one of the default set is left out instead.
 	Decoys []Decoy
+	// Each changes decoys by name: where a field is not empty, it counts. One
+	// that is not planted is an error.
+	Each map[string]Decoy
 	// Exclude leaves out decoys by name or by absolute path.
 	Exclude []string
 	// Shadowed says whether the image ships a file at an absolute path.
@@ -228,6 +231,8 @@ func (o Options) place() (planted []Decoy, skipped []Skipped, err error) {
 	}
 	names := map[string]bool{}
 	for _, d := range wanted {
+		own := o.Each[d.Name]
+		d.Path, d.Mode, d.OnTrip = cmp.Or(own.Path, d.Path), cmp.Or(own.Mode, d.Mode), cmp.Or(own.OnTrip, d.OnTrip)
 		if d, err = o.complete(d); err != nil {
 			return nil, nil, fmt.Errorf("decoy %q: %w", d.Name, err)
 		}
@@ -247,6 +252,11 @@ func (o Options) place() (planted []Decoy, skipped []Skipped, err error) {
 			continue
 		}
 		planted = append(planted, d)
+	}
+	for name := range o.Each {
+		if !slices.ContainsFunc(planted, func(d Decoy) bool { return d.Name == name }) {
+			return nil, nil, fmt.Errorf("decoy %q has settings but is not planted", name)
+		}
 	}
 	if len(planted) == 0 {
 		return nil, nil, errors.New("no decoy is left to plant")

@@ -54,6 +54,27 @@ func emit(t *testing.T, o Options) Result {
 	return r
 }
 
+func TestSettingsOfOneDecoy(t *testing.T) {
+	o := options(t)
+	o.Each = map[string]Decoy{"ls": {Mode: ModeQuiet, OnTrip: alert.TripFall}, "nc": {Path: "/usr/sbin/nc"}}
+	for _, d := range emit(t, o).Register.Decoys {
+		want := Registered{Path: "/usr/bin/" + d.Name, Mode: ModeDeny, OnTrip: alert.TripAlert}
+		switch d.Name {
+		case "ls":
+			want.Mode, want.OnTrip = ModeQuiet, alert.TripFall
+		case "nc":
+			want.Path = "/usr/sbin/nc"
+		}
+		if d.Path != want.Path || d.Mode != want.Mode || d.OnTrip != want.OnTrip {
+			t.Errorf("%+v, want %+v", d, want)
+		}
+	}
+	o.Each = map[string]Decoy{"nosuch": {Mode: ModeDeny}}
+	if _, err := Emit(o); err == nil || !strings.Contains(err.Error(), "is not planted") {
+		t.Errorf("settings of nothing: %v", err)
+	}
+}
+
 func TestEmitLaysOutOneProgramAndLinks(t *testing.T) {
 	o := options(t)
 	o.Tier = TierB
