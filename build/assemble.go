@@ -14,6 +14,7 @@ import (
 
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/license"
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/provenance"
 	"github.com/hardstand/hardstand/build/rootfs"
@@ -81,6 +82,8 @@ type Image struct {
 	Register  *Register           // nil without decoys and tokens
 	Unhandled map[string][]string // package to maintainer scripts that nothing stands in for
 	Effects   map[string]string   // package to what stands in for its scripts
+	Licenses  map[string]license.Info
+	Notes     []string // what the definition says in vain
 	Created   time.Time
 
 	components  []sbom.Component
@@ -212,7 +215,7 @@ func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
 	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(),
-		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}}
+		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}, Licenses: map[string]license.Info{}}
 	debs, err := debSegments(ctx, d, o, img.Packages)
 	if err != nil {
 		return nil, err
@@ -220,7 +223,6 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	var newest int64
 	var errs []error
 	for i, s := range debs {
-		errs = append(errs, noSetID(s.Segment))
 		newest = max(newest, s.Newest)
 		errs = append(errs, img.Tree.Add(s.Segment))
 		img.note(img.Packages[i].Name, s)
@@ -235,6 +237,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if !o.Created.IsZero() {
 		img.Created = o.Created.UTC()
 	}
+	img.noteUnused(d, debs)
 	groups := groupDebs(img.Packages, debs)
 	// The aliases of merged /usr come with the configuration, and the loader
 	// needs them: so the check follows.
@@ -245,7 +248,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if len(config.segments) > 0 {
 		groups = append(groups, config)
 	}
-	if err := img.checkClosure(append(slices.Clone(debs), config.segments...)); err != nil {
+	if err := img.checkGates(d, debs, append(slices.Clone(debs), config.segments...)); err != nil {
 		return nil, err
 	}
 	if d.Canary != nil {
@@ -258,23 +261,9 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	return img, img.finish(ctx, d, o, groups, debs, components)
 }
 
-// noSetID refuses what would let a process gain rights in the container.
-func noSetID(s *rootfs.Segment) error {
-	var errs []error
-	for _, e := range s.Entries {
-		if e.Type == rootfs.File && e.Mode&0o6000 != 0 {
-			errs = append(errs, fmt.Errorf("package %s: /%s is set-id (mode %04o): drop it or do without the package", s.Owner, e.Path, e.Mode))
-		}
-		if e.Type == rootfs.File && e.Mode&0o002 != 0 {
-			errs = append(errs, fmt.Errorf("package %s: /%s is writable by everyone (mode %04o): drop it or do without the package", s.Owner, e.Path, e.Mode))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // debSegments transforms the packages, a few at a time, in the lock's order.
 func debSegments(ctx context.Context, d *spec.Definition, o Options, packages []*spec.Package) ([]*segment, error) {
-	drop := slices.Sorted(slices.Values(d.Drop))
+	drop := slices.Sorted(slices.Values(append(compatDrop(d), d.Drop...)))
 	segments, errs := make([]*segment, len(packages)), make([]error, len(packages))
 	// Platforms share the work on a package, so one package's failure must not
 	// cancel the others: the group has no context of its own.
@@ -407,9 +396,10 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 		Image: d.Name, Platform: img.Platform, Release: spec.Releases[d.Debian.Suite], Codename: d.Debian.Suite,
 		Digest: img.Digest.String(), Created: img.Created, Tool: "hardstand-" + o.Version, Packages: img.Packages,
 		Suppliers: map[string]string{}, Dropped: map[string]int{}, Components: components,
+		Patterns: map[string][]string{}, Effects: img.Effects, Licenses: img.Licenses,
 	}
 	for i, p := range img.Packages {
-		in.Suppliers[p.Name], in.Dropped[p.Name] = debs[i].Maintainer, debs[i].Dropped
+		in.Suppliers[p.Name], in.Dropped[p.Name], in.Patterns[p.Name] = debs[i].Maintainer, debs[i].Dropped, debs[i].Patterns
 	}
 	if img.SPDX, err = sbom.SPDX(in); err != nil {
 		return err

@@ -70,16 +70,6 @@ var multiArch = map[spec.Platform]string{
 	{Arch: "riscv64"}: "riscv64-linux-gnu", {Arch: "ppc64le"}: "powerpc64le-linux-gnu", {Arch: "s390x"}: "s390x-linux-gnu",
 }
 
-// checkClosure reports every library that a program of the image needs and the
-// image has not.
-func (img *Image) checkClosure(segments []*segment) error {
-	var errs []error
-	for _, m := range img.elfImage(segments).Check() {
-		errs = append(errs, errors.New(m.String()))
-	}
-	return errors.Join(errs...)
-}
-
 // elfImage is the image as the loader sees it.
 func (img *Image) elfImage(segments []*segment) *elf.Image {
 	i := &elf.Image{Files: map[string]*elf.Info{}, MultiArch: multiArch[img.Platform], Resolve: func(p string) (string, bool) {

@@ -69,7 +69,10 @@ func configuration(d *spec.Definition, img *Image) []rootfs.Content {
 	if d.Bare {
 		return links(d)
 	}
-	files := append(accounts(), img.Tree.MissingAliases()...)
+	files := slices.Concat(accounts(), img.Tree.MissingAliases(), compatible(d))
+	if d.Compat != "" {
+		return append(files, links(d)...)
+	}
 	_, _, has := img.Tree.Lookup("usr/lib/os-release")
 	if _, _, linked := img.Tree.Lookup("etc/os-release"); !has && !linked {
 		files = append(files, osRelease(d.Debian.Suite)...)

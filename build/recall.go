@@ -41,6 +41,7 @@ type recalledImage struct {
 	Register  *Register           `json:"register,omitempty"`
 	Unhandled map[string][]string `json:"unhandled,omitempty"`
 	Effects   map[string]string   `json:"effects,omitempty"`
+	Notes     []string            `json:"notes,omitempty"`
 }
 
 type recalledClaim struct {
@@ -92,7 +93,7 @@ func (r *Result) remember(c *cache.Cache, key cache.Digest) error {
 			return err
 		}
 		docs = append(docs, config, manifest)
-		head.Images = append(head.Images, recalledImage{img.Created, img.layers, img.Register, img.Unhandled, img.Effects})
+		head.Images = append(head.Images, recalledImage{img.Created, img.layers, img.Register, img.Unhandled, img.Effects, img.Notes})
 	}
 	for _, claim := range r.Claims {
 		head.Claims = append(head.Claims, recalledClaim{claim.Subject, claim.PredicateType})
@@ -152,7 +153,7 @@ func (head recalled) result(l *spec.Lock, o Options, docs [][]byte) (*Result, er
 		p := o.Platforms[i]
 		img := &Image{
 			Platform: p, Packages: l.Platforms[p.String()], Created: ri.Created,
-			Register: ri.Register, Unhandled: ri.Unhandled, Effects: ri.Effects, layers: ri.Layers,
+			Register: ri.Register, Unhandled: ri.Unhandled, Effects: ri.Effects, Notes: ri.Notes, layers: ri.Layers,
 		}
 		var err error
 		if img.Image, err = oci.Restore(o.Format, docs[2*i], docs[2*i+1], ri.Layers); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -21,13 +22,14 @@ import (
 	"github.com/hardstand/hardstand/build/deb"
 	"github.com/hardstand/hardstand/build/effect"
 	"github.com/hardstand/hardstand/build/elf"
+	"github.com/hardstand/hardstand/build/license"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "4"
+const transformVersion = "5"
 
 // Encoder names the compressor whose bytes end up in layers. Another version
 // may compress differently, so it is part of every key and of the provenance.
@@ -47,6 +49,10 @@ type segment struct {
 	Name, Version, Architecture, Source, SourceVersion string
 	Scripts                                            []string  `json:"scripts,omitempty"` // maintainer scripts that were not run
 	Register                                           *Register `json:"register,omitempty"`
+	// What the package's copyright file says, and where that file is.
+	License     *license.Info `json:"license,omitempty"`
+	LicenseFile string        `json:"license-file,omitempty"`
+	Patterns    []string      `json:"patterns,omitempty"` // the drop patterns that left something out
 	// What is done in place of the scripts; see package effect.
 	Does        string            `json:"does,omitempty"`
 	Whole       []string          `json:"whole,omitempty"`
@@ -194,14 +200,26 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 	e := effect.Of(effect.Package{Name: p.Name, Version: p.Version, Architecture: p.Architecture, Scripts: control.Scripts})
 	dropped := map[string]bool{}
 	programs := &inspector{}
+	copyright := &limited{max: license.MaxFile}
+	used := map[string]bool{}
 	rules := rootfs.Rules{
-		Inspect: programs.file,
-		Drop: func(name string) bool {
-			if e.Drop(name) || slices.ContainsFunc(drop, func(pattern string) bool { return spec.MatchPattern(pattern, name) }) {
-				dropped[name] = true
-				return true
+		Inspect: func(entry rootfs.Entry) io.Writer {
+			if entry.Path == copyrightFile(p.Name) {
+				copyright.seen = true
+				return copyright
 			}
-			return false
+			return programs.file(entry)
+		},
+		Drop: func(name string) bool {
+			for _, pattern := range drop {
+				if spec.MatchPattern(pattern, name) {
+					dropped[name], used[pattern] = true, true
+				}
+			}
+			if e.Drop(name) {
+				dropped[name] = true
+			}
+			return dropped[name]
 		},
 		Take: func(entry rootfs.Entry, body io.Reader) (bool, error) {
 			taken, err := e.Take(entry, body)
@@ -224,12 +242,29 @@ func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*seg
 		return nil, fmt.Errorf("package %s: %w", p.Name, err)
 	}
 	source, sourceVersion := control.Stanza.Source()
-	return &segment{
+	out := &segment{
 		Segment: s, ELF: found, Maintainer: control.Stanza.Get("Maintainer"), Scripts: e.Unhandled,
 		Does: e.Does, Whole: e.Whole, Loaded: e.Loaded, Environment: e.Environment,
 		Name: control.Stanza.Get("Package"), Version: control.Stanza.Get("Version"), Architecture: control.Stanza.Get("Architecture"),
-		Source: source, SourceVersion: sourceVersion,
-	}, nil
+		Source: source, SourceVersion: sourceVersion, Patterns: slices.Sorted(maps.Keys(used)),
+	}
+	if copyright.seen {
+		info := license.Parse(copyright.data)
+		out.License, out.LicenseFile = &info, copyrightFile(p.Name)
+	}
+	return out, nil
+}
+
+// limited keeps the first bytes that are written to it.
+type limited struct {
+	max  int
+	data []byte
+	seen bool
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	l.data = append(l.data, p[:min(len(p), l.max-len(l.data))]...)
+	return len(p), nil
 }
 
 // status gives the package's files in var/lib/dpkg/status.d, the form that

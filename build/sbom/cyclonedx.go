@@ -90,6 +90,12 @@ func CycloneDX(in Input) ([]byte, error) {
 		if n := in.Dropped[p.Name]; n > 0 {
 			c.Properties = append(c.Properties, cdxProperty{"hardstand:dropped-paths", fmt.Sprint(n)})
 		}
+		if e := in.Effects[p.Name]; e != "" {
+			c.Properties = append(c.Properties, cdxProperty{"hardstand:effect", e})
+		}
+		if l := in.Licenses[p.Name]; l.Expression != "" {
+			c.Licenses = []cdxLicense{{l.Expression}}
+		}
 		add(c)
 	}
 	for _, o := range in.Components {

@@ -8,9 +8,12 @@ package sbom
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/hardstand/hardstand/build/license"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
@@ -26,16 +29,20 @@ type Component struct {
 
 // Input is what a document is made of.
 type Input struct {
-	Image      string
-	Platform   spec.Platform
-	Release    string // Debian version number, such as "13"
-	Codename   string
-	Digest     string // of the platform's manifest, "sha256:..."
-	Created    time.Time
-	Tool       string // such as "hardstand-1.2.3"
-	Packages   []*spec.Package
-	Suppliers  map[string]string // package to Maintainer, "Name <address>"
-	Dropped    map[string]int    // package to number of paths left out
+	Image     string
+	Platform  spec.Platform
+	Release   string // Debian version number, such as "13"
+	Codename  string
+	Digest    string // of the platform's manifest, "sha256:..."
+	Created   time.Time
+	Tool      string // such as "hardstand-1.2.3"
+	Packages  []*spec.Package
+	Suppliers map[string]string // package to Maintainer, "Name <address>"
+	Dropped   map[string]int    // package to number of paths left out
+	// Patterns are the definition's patterns that left paths out, by package.
+	Patterns   map[string][]string
+	Effects    map[string]string // package to what stands in for its scripts
+	Licenses   map[string]license.Info
 	Components []Component
 }
 
@@ -47,7 +54,15 @@ type document struct {
 	Namespace     string         `json:"documentNamespace"`
 	CreationInfo  creationInfo   `json:"creationInfo"`
 	Packages      []pkg          `json:"packages"`
+	Licenses      []extracted    `json:"hasExtractedLicensingInfos,omitempty"`
 	Relationships []relationship `json:"relationships"`
+}
+
+// extracted is a licence that SPDX does not list.
+type extracted struct {
+	ID   string `json:"licenseId"`
+	Name string `json:"name"`
+	Text string `json:"extractedText"`
 }
 
 type creationInfo struct {
@@ -115,6 +130,7 @@ func SPDX(in Input) ([]byte, error) {
 		Packages:      []pkg{root},
 		Relationships: []relationship{{"SPDXRef-DOCUMENT", root.SPDXID, "DESCRIBES"}},
 	}
+	d.Licenses = in.extract()
 	for _, p := range in.Packages {
 		d.add(root.SPDXID, debPackage(in, p))
 	}
@@ -141,10 +157,46 @@ func debPackage(in Input, p *spec.Package) pkg {
 	if m := in.Suppliers[p.Name]; m != "" {
 		out.Originator = "Person: " + strings.NewReplacer("<", "(", ">", ")").Replace(m)
 	}
-	if n := in.Dropped[p.Name]; n > 0 {
-		out.Comment = fmt.Sprintf("%d paths of this package are left out of the image by its definition", n)
+	out.Comment = in.comment(p.Name)
+	if l := in.Licenses[p.Name]; l.Expression != "" {
+		out.LicenseDeclared = l.Expression
 	}
 	return out
+}
+
+// comment says how what is in the image differs from the package.
+func (in Input) comment(name string) string {
+	var parts []string
+	if n := in.Dropped[name]; n > 0 {
+		text := fmt.Sprintf("%d paths of this package are left out of the image by its definition", n)
+		if list := in.Patterns[name]; len(list) > 0 {
+			text += ": " + strings.Join(list, ", ")
+		}
+		parts = append(parts, text)
+	}
+	if e := in.Effects[name]; e != "" {
+		parts = append(parts, "in place of its maintainer scripts: "+e)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// extract lists the licences that SPDX does not, with where their texts are.
+func (in Input) extract() []extracted {
+	where := map[string][]string{}
+	names := map[string]string{}
+	for _, p := range in.Packages {
+		l := in.Licenses[p.Name]
+		for _, name := range l.Names {
+			if id := license.SPDX(name); l.Expression != "" && strings.HasPrefix(id, license.RefPrefix) {
+				where[id], names[id] = append(where[id], p.Name), name
+			}
+		}
+	}
+	var list []extracted
+	for _, id := range slices.Sorted(maps.Keys(where)) {
+		list = append(list, extracted{id, names[id], "The text is in the copyright file of " + strings.Join(where[id], ", ") + ", below /usr/share/doc."})
+	}
+	return list
 }
 
 func componentPackage(c Component) pkg {

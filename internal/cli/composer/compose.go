@@ -183,6 +183,8 @@ type imageSummary struct {
 	Packages  []string            `json:"packages"`
 	Build     string              `json:"build,omitempty"`
 	Unhandled map[string][]string `json:"unhandledScripts,omitempty"`
+	Effects   map[string]string   `json:"effects,omitempty"`
+	Notes     []string            `json:"notes,omitempty"`
 }
 
 func summarize(name, output string, r *build.Result) (summary, error) {
@@ -196,7 +198,8 @@ func summarize(name, output string, r *build.Result) (summary, error) {
 		if err != nil {
 			return summary{}, err
 		}
-		i := imageSummary{Platform: img.Platform.String(), Digest: img.Digest.String(), Size: img.Size, Layers: len(layers), Unhandled: img.Unhandled}
+		i := imageSummary{Platform: img.Platform.String(), Digest: img.Digest.String(), Size: img.Size, Layers: len(layers), Unhandled: img.Unhandled,
+			Effects: img.Effects, Notes: img.Notes}
 		for _, p := range img.Packages {
 			i.Packages = append(i.Packages, p.Name+"="+p.Version)
 		}
@@ -213,6 +216,9 @@ func (s summary) print(f *cli.Frame) {
 	fmt.Fprintf(f.Stdout, "%s %s\n", s.Name, s.Digest)
 	for _, i := range s.Images {
 		fmt.Fprintf(f.Stdout, "  %-14s %s  %s in %d layers, %d packages\n", i.Platform, i.Digest, cli.Size(i.Size), i.Layers, len(i.Packages))
+		for _, note := range i.Notes {
+			f.Note("%s: %s", i.Platform, note)
+		}
 		for _, name := range sortedKeys(i.Unhandled) {
 			f.Note("%s: scripts of %s were not run: %s", i.Platform, name, strings.Join(i.Unhandled[name], ", "))
 		}
