@@ -23,6 +23,7 @@ const (
 	maxStatus    = 64 << 20  // a package database, bytes
 	maxCopyright = 8 << 20   // a copyright file, bytes
 	maxKept      = 512 << 20 // databases and copyright files together, bytes
+	maxSweeps    = 10_000    // whiteouts of whole directories, each of which looks at every path
 )
 
 // reader collects an image from its layers.
@@ -32,6 +33,7 @@ type reader struct {
 	kept    map[string][]byte // package databases and copyright files
 	size    int
 	count   int
+	sweeps  int
 }
 
 // Read makes an Image of the layers of any image, the lowest first, each an
@@ -65,7 +67,12 @@ func (r *reader) layer(in io.Reader) error {
 		if p == ".." || strings.HasPrefix(p, "../") {
 			return fmt.Errorf("path %q leaves the root", h.Name)
 		}
-		if p == "." || r.whiteout(p, fresh) {
+		if p == "." {
+			continue
+		}
+		if deletes, err := r.whiteout(p, fresh); err != nil {
+			return err
+		} else if deletes {
 			continue
 		}
 		if err := r.entry(p, h, t); err != nil {
@@ -77,23 +84,33 @@ func (r *reader) layer(in io.Reader) error {
 
 // whiteout applies an entry that deletes what lower layers have
 // (https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts).
-func (r *reader) whiteout(p string, fresh map[string]bool) bool {
+func (r *reader) whiteout(p string, fresh map[string]bool) (bool, error) {
 	dir, name := path.Split(p)
 	dir = strings.TrimSuffix(dir, "/")
 	hidden, ok := strings.CutPrefix(name, ".wh.")
 	if !ok {
-		return false
+		return false, nil
 	}
-	at, self := path.Join(dir, hidden), true
-	if hidden == ".wh..opq" {
-		at, self = dir, false
+	at, opaque := path.Join(dir, hidden), hidden == ".wh..opq"
+	if opaque {
+		at = dir
+	}
+	old, exists := r.entries[at]
+	if !opaque && exists && !fresh[at] {
+		r.remove(at)
+	}
+	if !opaque && (!exists || old.Type != rootfs.Dir) {
+		return true, nil
+	}
+	if r.sweeps++; r.sweeps > maxSweeps {
+		return false, fmt.Errorf("more than %d whiteouts of directories", maxSweeps)
 	}
 	for other := range r.entries {
-		if (self && other == at || at == "" || strings.HasPrefix(other, at+"/")) && !fresh[other] {
+		if (at == "" || strings.HasPrefix(other, at+"/")) && !fresh[other] {
 			r.remove(other)
 		}
 	}
-	return true
+	return true, nil
 }
 
 func (r *reader) remove(p string) {
@@ -105,6 +122,9 @@ func (r *reader) remove(p string) {
 
 func (r *reader) entry(p string, h *tar.Header, body io.Reader) error {
 	old, had := r.entries[p]
+	for d := path.Dir(p); d != "." && r.entries[d].Path == ""; d = path.Dir(d) {
+		r.entries[d] = rootfs.Entry{Path: d, Type: rootfs.Dir, Mode: 0o755} // no layer describes it
+	}
 	e := rootfs.Entry{Path: p, Mode: uint32(h.Mode & 0o7777), UID: h.Uid, GID: h.Gid, Size: h.Size, ModTime: h.ModTime.Unix()}
 	switch h.Typeflag {
 	case tar.TypeReg:
