@@ -109,6 +109,28 @@ func TestDeadNetwork(t *testing.T) {
 	}
 }
 
+// TestFloodSparesTheNetwork executes a decoy ten thousand times and counts what
+// reaches the collector.
+func TestFloodSparesTheNetwork(t *testing.T) {
+	const most = 80
+	cert, ca := certificate(t)
+	var alarms atomic.Int32
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { alarms.Add(1) })}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	defer server.Close()
+	c := start(t, decoy.Options{BuildID: "flood", Collector: "https://" + listener.Addr().String() + "/", CA: ca}, goApp(), "--network=host")
+	time.Sleep(300 * time.Millisecond)
+	c.exec(c.id, "/app", "loop", "10000", "/usr/bin/ls")
+	t.Logf("10000 executions: %d alarms at the collector", alarms.Load())
+	if n := alarms.Load(); n < 8 || n > most {
+		t.Errorf("%d alarms at the collector for 10000 executions", n)
+	}
+}
+
 // TestDNS answers questions on port 53 of a network namespace of its own.
 func TestDNS(t *testing.T) {
 	c := start(t, decoy.Options{BuildID: "dns", Zone: "canary.test"}, goApp(), "--network=none", "--dns=127.0.0.1")
