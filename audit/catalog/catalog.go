@@ -8,13 +8,14 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/dockerfile"
+	"github.com/hardstand/hardstand/audit/image"
 	"github.com/hardstand/hardstand/audit/scan"
 	"github.com/hardstand/hardstand/audit/workflow"
 )
 
 // Rules returns all rules in order of their ids.
 func Rules() []audit.Rule {
-	all := slices.Concat(dockerfile.Rules(), workflow.Rules(), scan.Rules())
+	all := slices.Concat(dockerfile.Rules(), image.Rules(), workflow.Rules(), scan.Rules())
 	slices.SortFunc(all, func(a, b audit.Rule) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

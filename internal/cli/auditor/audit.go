@@ -35,6 +35,7 @@ type auditOptions struct {
 	ignore        []string
 	fix           fixOptions
 	scan          scanOptions
+	image         imageOptions
 
 	// scheduled says that a workflow of the repository builds images by a
 	// schedule.
@@ -94,6 +95,7 @@ func (o *auditOptions) flags(cmd *cobra.Command) {
 	flags.StringSliceVar(&o.ignore, "ignore", nil, "rules to leave out, by any of their ids")
 	o.fix.flags(flags)
 	o.scan.auditFlags(flags)
+	o.image.flags(flags)
 }
 
 func runAudit(ctx context.Context, f *cli.Frame, o *auditOptions, args []string) error {

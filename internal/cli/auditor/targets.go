@@ -47,6 +47,7 @@ func auditors() map[audit.Kind]auditFunc {
 		audit.Dockerfile: auditDockerfile,
 		audit.Workflow:   auditWorkflow,
 		audit.Inventory:  auditPackages,
+		audit.Image:      auditImage,
 	}
 }
 
