@@ -28,7 +28,7 @@ func fromDirectory(ctx context.Context, dir string, o Options) (*Inventory, erro
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // opened for reading
+	defer func() { _ = root.Close() }() // opened for reading
 	inv := &Inventory{Target: dir, Kind: "directory"}
 	r := newRootfs(inv, o)
 	if _, err := root.Stat("etc"); errors.Is(err, fs.ErrNotExist) {

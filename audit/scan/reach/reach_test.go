@@ -34,6 +34,20 @@ func TestBoundary(t *testing.T) {
 	})
 }
 
+// kept is where build puts its programs.
+var kept string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "hardstand-reach-test-")
+	if err != nil {
+		panic(err)
+	}
+	kept = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // app calls one of two functions of its own module's package, and has
 // net/url in it but no archive/zip.
 const app = `package main
@@ -63,9 +77,17 @@ func source(t *testing.T) string {
 	return dir
 }
 
-func build(t *testing.T, dir, ldflags string) string {
+// programs keeps what build made, because linking is what these tests spend
+// their time on.
+var programs = map[string]string{}
+
+func build(t *testing.T, ldflags string) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "app")
+	if file, ok := programs[ldflags]; ok {
+		return file
+	}
+	dir, out := source(t), filepath.Join(kept, "app"+ldflags)
+	programs[ldflags] = out
 	cmd := exec.Command("go", "build", "-o", out, "-ldflags", ldflags, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
@@ -129,7 +151,7 @@ func check(t *testing.T, got reach.Verdicts, justification string) {
 }
 
 func TestBinary(t *testing.T) {
-	got, err := reach.Binary(context.Background(), build(t, source(t), ""), advisories(t), []string{})
+	got, err := reach.Binary(context.Background(), build(t, ""), advisories(t), []string{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +179,6 @@ func TestWhatIsNoProgram(t *testing.T) {
 }
 
 func TestSame(t *testing.T) {
-	dir := source(t)
 	program := func(file string) inventory.Program {
 		inv, err := inventory.FromProgram(file, inventory.Options{})
 		if err != nil {
@@ -165,7 +186,7 @@ func TestSame(t *testing.T) {
 		}
 		return inv.Programs[0]
 	}
-	stripped, full := program(build(t, dir, "-s -w")), program(build(t, dir, ""))
+	stripped, full := program(build(t, "-s -w")), program(build(t, ""))
 	if !stripped.Stripped || full.Stripped {
 		t.Fatalf("stripped %v, full %v", stripped.Stripped, full.Stripped)
 	}

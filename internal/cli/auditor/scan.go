@@ -289,7 +289,7 @@ func (o *scanOptions) match(ctx context.Context, f *cli.Frame, in *scan.Input, p
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // opened for reading
+	defer func() { _ = db.Close() }() // opened for reading
 	findings, databases, entries, err := scan.Match(ctx, in.Inventory, db, o.skip)
 	in.Findings, in.Databases = findings, databases
 	if err != nil || !o.reach {
