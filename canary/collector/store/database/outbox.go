@@ -15,7 +15,7 @@ import (
 func (db *DB) Claim(ctx context.Context, sink string, n int, lease time.Duration, now time.Time) ([]store.Delivery, error) {
 	const due = "sink = $1 AND done = 0 AND due <= $2"
 	var some int // a look costs no write
-	err := db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE "+due+" LIMIT 1) AS some", sink, micros(now)).Scan(&some)
+	err := db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE "+due+" LIMIT 1) AS due_now", sink, micros(now)).Scan(&some)
 	if err != nil || some == 0 {
 		return nil, wrap("look for deliveries", err)
 	}
