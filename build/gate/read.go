@@ -148,6 +148,9 @@ func (r *reader) entry(p string, h *tar.Header, body io.Reader) error {
 	}
 	r.remove(p)
 	if had && old.Type == rootfs.Dir && e.Type != rootfs.Dir {
+		if r.sweeps++; r.sweeps > maxSweeps {
+			return fmt.Errorf("more than %d directories replaced or deleted", maxSweeps)
+		}
 		for other := range r.entries {
 			if strings.HasPrefix(other, p+"/") {
 				r.remove(other)

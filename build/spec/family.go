@@ -203,7 +203,7 @@ func (p *parser) readVariants(n *yaml.Node) {
 // variant reads the plain layers and a variant's changes over them.
 func (p *parser) variant(plain *Definition, name string) (*Definition, error) {
 	v := &parser{file: p.file, load: p.load, layers: slices.Clone(p.layers), variants: variants{layers: map[string][]layer{}}}
-	changes := p.changes(v, name, nil)
+	changes := p.changes(v, name, nil, map[string]bool{})
 	if err := errors.Join(v.errs...); err != nil {
 		return nil, err
 	}
@@ -230,13 +230,20 @@ func (p *parser) variant(plain *Definition, name string) (*Definition, error) {
 		return nil, fmt.Errorf("variant %q: %w", name, err)
 	}
 	d.Name = plain.Name + "-" + name
+	if !ValidImageName(d.Name) {
+		return nil, fmt.Errorf("variant %q: the name %q is too long", name, d.Name)
+	}
 	d.Description = strings.Join(append([]string{plain.Description}, described...), "; ")
 	return d, nil
 }
 
 // changes gives the layers of a variant, which is a mapping of changes or a
-// list of other variants.
-func (p *parser) changes(v *parser, name string, chain []string) []layer {
+// list of other variants. Each other variant counts once.
+func (p *parser) changes(v *parser, name string, chain []string, done map[string]bool) []layer {
+	if done[name] {
+		return nil
+	}
+	done[name] = true
 	var list []layer
 	for _, l := range p.variants.layers[name] {
 		v.file = l.file
@@ -251,7 +258,7 @@ func (p *parser) changes(v *parser, name string, chain []string) []layer {
 				v.fail(l.node, "variant %q: there is no other variant %q", name, other)
 				continue
 			}
-			list = append(list, p.changes(v, other, append(slices.Clone(chain), name))...)
+			list = append(list, p.changes(v, other, append(slices.Clone(chain), name), done)...)
 		}
 	}
 	return list
