@@ -42,13 +42,16 @@ type Options struct {
 	Files []rootfs.Content
 	// FilesFor gives further files for one platform.
 	FilesFor map[spec.Platform][]rootfs.Content
-	// ComponentsFor describes them for the SBOM.
+	// Components describes Files for the SBOM, and ComponentsFor FilesFor.
+	Components    []sbom.Component
 	ComponentsFor map[spec.Platform][]sbom.Component
 	Version       string // of hardstand, for the SBOM
 	// Program identifies the running code. Results are remembered under it;
 	// empty means that they are not remembered.
 	Program string
 	Rehash  bool // hash every byte taken from the cache, however often it was
+
+	by codec // of layers
 }
 
 // Result is what Assemble made.
@@ -88,6 +91,7 @@ type Image struct {
 
 	components  []sbom.Component
 	layers      []oci.Layer
+	spent       []*segment        // stand in one layer only, which is in the cache
 	environment map[string]string // on account of the packages
 }
 
@@ -108,6 +112,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	if o.Format == "" {
 		o.Format = oci.OCI
 	}
+	o.by = codecOf(d)
 	var err error
 	if o.Platforms, err = choosePlatforms(d, o.Platforms); err != nil {
 		return nil, err
@@ -147,6 +152,11 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 			return nil, fmt.Errorf("build %s for %s: %w", d.Name, o.Platforms[i], err)
 		}
 	}
+	for _, img := range r.Images { // platforms may share them
+		for _, s := range img.spent {
+			s.discard(o.Cache)
+		}
+	}
 	entries := make([]oci.PlatformImage, len(r.Images))
 	for i, img := range r.Images {
 		entries[i] = oci.PlatformImage{Platform: img.Platform, Image: img.Image}
@@ -161,7 +171,7 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 
 // prove writes the provenance of the index and of each image.
 func (r *Result) prove(d *spec.Definition, l *spec.Lock, o Options) error {
-	in := provenance.Input{Definition: d, Lock: l, Epoch: o.Created, Encoder: Encoder, Version: o.Version, Programs: map[string]string{}}
+	in := provenance.Input{Definition: d, Lock: l, Epoch: o.Created, Encoder: o.by.encoder, Version: o.Version, Programs: map[string]string{}}
 	var err error
 	for _, img := range r.Images {
 		one := in
@@ -248,7 +258,14 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if len(config.segments) > 0 {
 		groups = append(groups, config)
 	}
-	if err := img.checkGates(d, debs, append(slices.Clone(debs), config.segments...)); err != nil {
+	app, err := appGroup(ctx, o, img, newest)
+	if err != nil {
+		return nil, err
+	}
+	if len(app.segments) > 0 {
+		groups, components = append(groups, app), slices.Concat(components, o.Components, o.ComponentsFor[img.Platform])
+	}
+	if err := img.checkGates(d, debs, slices.Concat(debs, config.segments, app.segments)); err != nil {
 		return nil, err
 	}
 	if d.Canary != nil {
@@ -258,7 +275,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		}
 		groups, components = append(groups, g), append(components, component)
 	}
-	return img, img.finish(ctx, d, o, groups, debs, components)
+	return img, img.finish(ctx, d, o, arrange(groups, d.Layers), debs, components)
 }
 
 // debSegments transforms the packages, a few at a time, in the lock's order.
@@ -271,7 +288,7 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, packages []
 	g.SetLimit(max(4, 2*runtime.GOMAXPROCS(0)))
 	for _, p := range bySize(packages) {
 		g.Go(func() error {
-			segments[p.at], errs[p.at] = debSegment(ctx, o.Cache, o.Archive, p.Package, drop)
+			segments[p.at], errs[p.at] = debSegment(ctx, o, p.Package, drop)
 			return nil
 		})
 	}
@@ -301,6 +318,7 @@ func bySize(packages []*spec.Package) []placed {
 
 // group is what becomes one layer.
 type group struct {
+	kind     kind
 	note     string
 	segments []*segment
 }
@@ -308,7 +326,7 @@ type group struct {
 // groupDebs makes a layer of the packages that are the same on every platform
 // and one of those that are not, so that platforms and images share the first.
 func groupDebs(packages []*spec.Package, segments []*segment) []group {
-	data, native := group{note: "data packages"}, group{note: "packages"}
+	data, native := group{kind: dataKind, note: "data packages"}, group{kind: nativeKind, note: "packages"}
 	for i, p := range packages {
 		g := &native
 		if p.Architecture == "all" {
@@ -326,7 +344,7 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	for i := range files {
 		files[i].ModTime = newest
 	}
-	g := group{note: "accounts and configuration"}
+	g := group{kind: configKind, note: "accounts and configuration"}
 	if len(files) > 0 {
 		if err := img.addFiles(ctx, o, &g, "hardstand", files); err != nil {
 			return group{}, nil, err
@@ -348,23 +366,26 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 			return group{}, nil, err
 		}
 	}
-	if extra := append(slices.Clone(o.Files), o.FilesFor[img.Platform]...); len(extra) > 0 {
-		g.note += ", application"
-		components = append(components, o.ComponentsFor[img.Platform]...)
-		for i := range extra {
-			if extra[i].ModTime == 0 {
-				extra[i].ModTime = newest
-			}
-		}
-		if err := img.addFiles(ctx, o, &g, "application", extra); err != nil {
-			return group{}, nil, err
-		}
-	}
 	return g, components, nil
 }
 
+// appGroup makes the layer of files from outside.
+func appGroup(ctx context.Context, o Options, img *Image, newest int64) (group, error) {
+	g := group{kind: appKind, note: "application"}
+	extra := append(slices.Clone(o.Files), o.FilesFor[img.Platform]...)
+	if len(extra) == 0 {
+		return g, nil
+	}
+	for i := range extra {
+		if extra[i].ModTime == 0 {
+			extra[i].ModTime = newest
+		}
+	}
+	return g, img.addFiles(ctx, o, &g, "application", extra)
+}
+
 func (img *Image) addFiles(ctx context.Context, o Options, g *group, owner string, files []rootfs.Content) error {
-	s, err := contentSegment(ctx, o.Cache, owner, files)
+	s, err := contentSegment(ctx, o, owner, files)
 	if err != nil {
 		return err
 	}
@@ -377,10 +398,13 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	layers := make([]oci.Layer, len(groups))
 	for i, g := range groups {
 		var err error
-		if layers[i], err = layerOf(ctx, o.Cache, img.Tree, g); err != nil {
+		if layers[i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g); err != nil {
 			return err
 		}
 		img.Size += layers[i].Size
+		if g.kind == appKind {
+			img.spent = g.segments
+		}
 	}
 	var err error
 	img.layers = layers

@@ -44,8 +44,8 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		return group{}, sbom.Component{}, err
 	}
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
-	key := cache.Key("canary", transformVersion, Encoder, secret, img.shape(), fmt.Sprint(newest))
-	s, err := cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
+	key := cache.Key("canary", transformVersion, o.by.encoder, secret, img.shape(), fmt.Sprint(newest))
+	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
 		files, reg, err := plant(d, o, img, id, newest)
 		if err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		return group{}, sbom.Component{}, err
 	}
 	img.Register = s.Register
-	return group{note: "application tools", segments: []*segment{s}}, sbom.Component{
+	return group{kind: decoyKind, note: "application tools", segments: []*segment{s}}, sbom.Component{
 		Name: "hardstand-tools", Version: prog.Version, SHA256: s.Entries[0].SHA256, License: "Apache-2.0",
 		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version,
 	}, nil

@@ -27,8 +27,8 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 		return nil, sbom.Component{}, err
 	}
 	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
-	key := cache.Key("probe", transformVersion, Encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
-	s, err := cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
+	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
+	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
 		data, err := payload.Read(name, platform)
 		if err != nil {
 			return nil, err

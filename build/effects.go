@@ -41,7 +41,7 @@ func (img *Image) wholeEffects(ctx context.Context, o Options, debs []*segment, 
 	if wanted[effect.WholeLoaderCache] {
 		libraries := img.elfImage(debs).Libraries()
 		content := rootfs.Content{Entry: rootfs.Entry{Path: "etc/ld.so.cache", Mode: 0o644, ModTime: newest}, Data: elf.WriteCache(machines[img.Platform], libraries)}
-		s, err := contentSegment(ctx, o.Cache, "hardstand", []rootfs.Content{content})
+		s, err := contentSegment(ctx, o, "hardstand", []rootfs.Content{content})
 		if err != nil {
 			return nil, err
 		}
@@ -76,8 +76,8 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 	if i < 0 {
 		return nil, errors.New("ca-certificates-java needs the package ca-certificates, whose certificates the keystore holds")
 	}
-	key := cache.Key("keystore", transformVersion, Encoder, string(debs[i].Tar), fmt.Sprint(newest))
-	return cachedSegment(ctx, o.Cache, key, func(w io.Writer) (*segment, error) {
+	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Tar), fmt.Sprint(newest))
+	return cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
 		bundle, err := readBlob(o.Cache, debs[i].Tar, effect.BundlePath)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -12,7 +13,6 @@ import (
 	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/oci"
@@ -27,11 +27,11 @@ type layerRecord struct {
 }
 
 // layerOf returns the layer of a group, from the cache when it is there.
-func layerOf(ctx context.Context, c *cache.Cache, tree *rootfs.Tree, g group) (oci.Layer, error) {
+func layerOf(ctx context.Context, c *cache.Cache, by codec, tree *rootfs.Tree, g group) (oci.Layer, error) {
 	var list []*rootfs.Segment
-	parts := []string{"layer", transformVersion, Encoder}
+	parts := []string{"layer", transformVersion, by.encoder}
 	for _, s := range g.segments {
-		list, parts = append(list, s.Segment), append(parts, string(s.Gzip))
+		list, parts = append(list, s.Segment), append(parts, string(s.Packed))
 	}
 	dirs := tree.Dirs(list)
 	meta, err := json.Marshal(dirs)
@@ -42,10 +42,10 @@ func layerOf(ctx context.Context, c *cache.Cache, tree *rootfs.Tree, g group) (o
 	var rec layerRecord
 	if data, err := c.Record(key); err == nil && json.Unmarshal(data, &rec) == nil {
 		if file, err := c.File(rec.Digest); err == nil {
-			return rec.layer(file, g.note), nil
+			return rec.layer(file, g.note, by), nil
 		}
 	}
-	rec, err = writeLayer(ctx, c, dirs, g.segments)
+	rec, err = writeLayer(ctx, c, by, dirs, g.segments)
 	if err != nil {
 		return oci.Layer{}, fmt.Errorf("write layer of %s: %w", g.note, err)
 	}
@@ -60,13 +60,13 @@ func layerOf(ctx context.Context, c *cache.Cache, tree *rootfs.Tree, g group) (o
 	if errors.Is(err, fs.ErrNotExist) {
 		return oci.Layer{}, fmt.Errorf("%w: %v", errCacheLost, err)
 	}
-	return rec.layer(file, g.note), err
+	return rec.layer(file, g.note, by), err
 }
 
-func (r layerRecord) layer(file, note string) oci.Layer {
+func (r layerRecord) layer(file, note string, by codec) oci.Layer {
 	return oci.Layer{
 		Digest: v1.Hash{Algorithm: "sha256", Hex: string(r.Digest)}, DiffID: v1.Hash{Algorithm: "sha256", Hex: string(r.DiffID)},
-		Size: r.Size, Path: file, Note: note,
+		Size: r.Size, Path: file, Note: note, Compression: by.name,
 	}
 }
 
@@ -75,47 +75,48 @@ func (r layerRecord) layer(file, note string) oci.Layer {
 var errCacheLost = errors.New("the cache lost a segment")
 
 // writeLayer strings a layer together: the directories, the segments, the
-// trailer. The segments' gzip members are copied as they are, so nothing is
-// compressed twice. A gzip stream of several members is one file to every
-// reader (RFC 1952, section 2.2).
-func writeLayer(ctx context.Context, c *cache.Cache, dirs []rootfs.Entry, segments []*segment) (layerRecord, error) {
+// trailer. The segments' compressed blocks are copied as they are, so nothing
+// is compressed twice.
+func writeLayer(ctx context.Context, c *cache.Cache, by codec, dirs []rootfs.Entry, segments []*segment) (layerRecord, error) {
 	w, err := c.Create()
 	if err != nil {
 		return layerRecord{}, err
 	}
 	defer w.Abort()
 	diff := sha256.New()
-	if err := member(w, diff, func(m io.Writer) error { return rootfs.WriteDirs(m, dirs) }); err != nil {
+	if err := member(by, w, diff, func(m io.Writer) error { return rootfs.WriteDirs(m, dirs) }); err != nil {
 		return layerRecord{}, err
 	}
 	for _, s := range segments {
 		if err := ctx.Err(); err != nil {
 			return layerRecord{}, err
 		}
-		if err := copyBlob(c, w, s.Gzip); err != nil {
+		if err := copyBlob(c, w, s.Packed); err != nil {
 			return layerRecord{}, err
 		}
 		if err := copyBlob(c, diff, s.Tar); err != nil {
 			return layerRecord{}, err
 		}
 	}
-	if err := member(w, diff, rootfs.WriteTrailer); err != nil {
+	if err := member(by, w, diff, rootfs.WriteTrailer); err != nil {
 		return layerRecord{}, err
 	}
 	r := layerRecord{Digest: w.Sum(), DiffID: cache.HashOf(diff), Size: w.Size()}
 	return r, w.Commit(r.Digest)
 }
 
-// member writes one gzip member and hashes what is in it.
-func member(w io.Writer, diff hash.Hash, write func(io.Writer) error) error {
-	z, err := gzip.NewWriterLevel(w, gzipLevel)
+// member writes one gzip member, or zstd frame, and hashes what is in it.
+func member(by codec, w io.Writer, diff hash.Hash, write func(io.Writer) error) error {
+	var plain bytes.Buffer
+	if err := write(io.MultiWriter(&plain, diff)); err != nil {
+		return err
+	}
+	data, err := by.compress(plain.Bytes())
 	if err != nil {
-		return err
+		return fmt.Errorf("compress layer: %w", err)
 	}
-	if err := write(io.MultiWriter(z, diff)); err != nil {
-		return err
-	}
-	return z.Close()
+	_, err = w.Write(data)
+	return err
 }
 
 // copyBlob copies a verified blob.
@@ -128,6 +129,9 @@ func copyBlob(c *cache.Cache, w io.Writer, d cache.Digest) error {
 		return err
 	}
 	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) { // another build is done with it
+		return fmt.Errorf("%w: %v", errCacheLost, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func recallKey(d *spec.Definition, l *spec.Lock, o Options) (cache.Digest, error
 			fmt.Fprintf(h, "%s %d:%s%d:", p, len(meta), meta, len(c.Data))
 			h.Write(c.Data)
 		}
-		meta, err := json.Marshal(o.ComponentsFor[p])
+		meta, err := json.Marshal(slices.Concat(o.Components, o.ComponentsFor[p]))
 		if err != nil {
 			return "", err
 		}
@@ -75,7 +75,7 @@ func recallKey(d *spec.Definition, l *spec.Lock, o Options) (cache.Digest, error
 	if d.Canary != nil && !o.Canary.IsZero() {
 		secret = hex.EncodeToString(o.Canary.Derive("cache", 32, "result"))
 	}
-	return cache.Key("result", transformVersion, Encoder, o.Version, o.Program, string(embedded), string(d.Canonical()), string(l.Format()),
+	return cache.Key("result", transformVersion, o.by.encoder, o.Version, o.Program, string(embedded), string(d.Canonical()), string(l.Format()),
 		fmt.Sprint(o.Platforms), string(o.Format), fmt.Sprint(o.Created.Unix(), o.Created.IsZero()), secret, string(cache.HashOf(h))), nil
 }
 

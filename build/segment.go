@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hardstand/hardstand/build/apt"
@@ -29,21 +28,15 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "5"
-
-// Encoder names the compressor whose bytes end up in layers. Another version
-// may compress differently, so it is part of every key and of the provenance.
-const Encoder = "github.com/klauspost/compress v1.20.3 gzip level 6"
-
-const gzipLevel = 6
+const transformVersion = "6"
 
 // segment is a rootfs.Segment with the blobs that hold it.
 type segment struct {
 	*rootfs.Segment
 	Tar        cache.Digest `json:"tar"` // the tar blocks
 	TarSize    int64        `json:"tar-size"`
-	Gzip       cache.Digest `json:"gzip"` // the same as one gzip member
-	GzipSize   int64        `json:"gzip-size"`
+	Packed     cache.Digest `json:"packed"` // the same, compressed
+	PackedSize int64        `json:"packed-size"`
 	Maintainer string       `json:"maintainer,omitempty"`
 	// What the package says it is, compared with the lock on every use.
 	Name, Version, Architecture, Source, SourceVersion string
@@ -62,15 +55,15 @@ type segment struct {
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
 }
 
-// segmentWriter writes tar blocks into the cache twice: as they are and as a
-// gzip member.
+// segmentWriter writes tar blocks into the cache twice: as they are and
+// compressed.
 type segmentWriter struct {
 	ctx           context.Context
 	plain, packed *cache.Writer
-	zip           *gzip.Writer
+	zip           *packer
 }
 
-func newSegmentWriter(ctx context.Context, c *cache.Cache) (*segmentWriter, error) {
+func newSegmentWriter(ctx context.Context, c *cache.Cache, by codec) (*segmentWriter, error) {
 	plain, err := c.Create()
 	if err != nil {
 		return nil, err
@@ -80,11 +73,7 @@ func newSegmentWriter(ctx context.Context, c *cache.Cache) (*segmentWriter, erro
 		plain.Abort()
 		return nil, err
 	}
-	zip, err := gzip.NewWriterLevel(packed, gzipLevel)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	return &segmentWriter{ctx, plain, packed, zip}, nil
+	return &segmentWriter{ctx, plain, packed, newPacker(by, packed)}, nil
 }
 
 func (w *segmentWriter) Write(p []byte) (int, error) {
@@ -106,8 +95,14 @@ func (w *segmentWriter) commit(s *segment) error {
 	if err := w.zip.Close(); err != nil {
 		return err
 	}
-	s.Tar, s.TarSize, s.Gzip, s.GzipSize = w.plain.Sum(), w.plain.Size(), w.packed.Sum(), w.packed.Size()
-	return errors.Join(w.plain.Commit(s.Tar), w.packed.Commit(s.Gzip))
+	s.Tar, s.TarSize, s.Packed, s.PackedSize = w.plain.Sum(), w.plain.Size(), w.packed.Sum(), w.packed.Size()
+	return errors.Join(w.plain.Commit(s.Tar), w.packed.Commit(s.Packed))
+}
+
+// discard removes the blobs of a segment that stands in one layer only.
+func (s *segment) discard(c *cache.Cache) {
+	c.Discard(s.Tar)
+	c.Discard(s.Packed)
 }
 
 // inFlight keeps platforms that are composed at once from making the same
@@ -115,22 +110,22 @@ func (w *segmentWriter) commit(s *segment) error {
 var inFlight singleflight.Group
 
 // cachedSegment returns the segment stored under key, or makes and stores it.
-func cachedSegment(ctx context.Context, c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
-	s, err, _ := inFlight.Do(c.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(ctx, c, key, write) })
+func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+	s, err, _ := inFlight.Do(o.Cache.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(ctx, o, key, write) })
 	if err != nil {
 		return nil, err
 	}
 	return s.(*segment), nil
 }
 
-func makeSegment(ctx context.Context, c *cache.Cache, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
-	if data, err := c.Record(key); err == nil {
+func makeSegment(ctx context.Context, o Options, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+	if data, err := o.Cache.Record(key); err == nil {
 		var s segment
-		if json.Unmarshal(data, &s) == nil && s.Segment != nil && c.Stat(s.Tar, s.TarSize) && c.Stat(s.Gzip, s.GzipSize) {
+		if json.Unmarshal(data, &s) == nil && s.Segment != nil && o.Cache.Stat(s.Tar, s.TarSize) && o.Cache.Stat(s.Packed, s.PackedSize) {
 			return &s, nil
 		}
 	}
-	w, err := newSegmentWriter(ctx, c)
+	w, err := newSegmentWriter(ctx, o.Cache, o.by)
 	if err != nil {
 		return nil, err
 	}
@@ -146,18 +141,18 @@ func makeSegment(ctx context.Context, c *cache.Cache, key cache.Digest, write fu
 	if err != nil {
 		return nil, err
 	}
-	return s, c.PutRecord(key, data)
+	return s, o.Cache.PutRecord(key, data)
 }
 
 // debSegment fetches and transforms a package.
-func debSegment(ctx context.Context, c *cache.Cache, a *apt.Archive, p *spec.Package, drop []string) (*segment, error) {
+func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) (*segment, error) {
 	digest, err := cache.ParseDigest(p.SHA256)
 	if err != nil {
 		return nil, err
 	}
-	key := cache.Key(append([]string{"segment", transformVersion, Encoder, p.Name, p.SHA256}, drop...)...)
-	s, err := cachedSegment(ctx, c, key, func(w io.Writer) (*segment, error) {
-		file, err := a.Fetch(ctx, apt.Deb{Name: p.Name, Archive: p.Archive, Path: p.Path, SHA256: digest, Size: p.Size})
+	key := cache.Key(append([]string{"segment", transformVersion, o.by.encoder, p.Name, p.SHA256}, drop...)...)
+	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
+		file, err := o.Archive.Fetch(ctx, apt.Deb{Name: p.Name, Archive: p.Archive, Path: p.Path, SHA256: digest, Size: p.Size})
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +301,7 @@ func (s debSource) Next() (rootfs.Entry, error) {
 }
 
 // contentSegment makes a segment of files in memory.
-func contentSegment(ctx context.Context, c *cache.Cache, owner string, list []rootfs.Content) (*segment, error) {
+func contentSegment(ctx context.Context, o Options, owner string, list []rootfs.Content) (*segment, error) {
 	h := sha256.New()
 	for _, f := range list {
 		meta, err := json.Marshal(f.Entry)
@@ -316,8 +311,8 @@ func contentSegment(ctx context.Context, c *cache.Cache, owner string, list []ro
 		fmt.Fprintf(h, "%d:%s%d:", len(meta), meta, len(f.Data))
 		h.Write(f.Data)
 	}
-	key := cache.Key("content", transformVersion, Encoder, owner, string(cache.HashOf(h)))
-	return cachedSegment(ctx, c, key, func(w io.Writer) (*segment, error) {
+	key := cache.Key("content", transformVersion, o.by.encoder, owner, string(cache.HashOf(h)))
+	return cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
 		programs := &inspector{}
 		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{Inspect: programs.file})
 		if err != nil {

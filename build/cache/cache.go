@@ -181,6 +181,9 @@ func (c *Cache) File(d Digest) (string, error) {
 	return path, nil
 }
 
+// Discard removes a blob that nothing will ask for again.
+func (c *Cache) Discard(d Digest) { _ = os.Remove(c.blobPath(d)) }
+
 // discard removes a damaged file, unless another writer has put a new one in
 // its place meanwhile.
 func discard(path string, damaged fs.FileInfo) {

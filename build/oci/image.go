@@ -11,6 +11,7 @@ package oci
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/hardstand/hardstand/build/spec"
 )
@@ -40,13 +42,25 @@ func (f Format) pick(oci, docker types.MediaType) types.MediaType {
 	return oci
 }
 
-// Layer is a finished layer: a gzip-compressed tar in a file.
+func (f Format) layerType(l Layer) (types.MediaType, error) {
+	switch {
+	case l.Compression != "zstd":
+		return f.pick(types.OCILayer, types.DockerLayer), nil
+	case f == Docker:
+		return "", errors.New("the Docker format has no zstd layers: use gzip, or an OCI layout")
+	}
+	return types.OCILayerZStd, nil
+}
+
+// Layer is a finished layer: a compressed tar in a file.
 type Layer struct {
 	Digest v1.Hash `json:"digest"`  // of the compressed bytes
 	DiffID v1.Hash `json:"diff-id"` // of the tar
 	Size   int64   `json:"size"`    // compressed, bytes
 	Path   string  `json:"-"`       // of the file
 	Note   string  `json:"note"`    // what the layer holds, for the history
+	// Compression is "gzip" or "zstd"; empty means gzip.
+	Compression string `json:"compression,omitempty"`
 }
 
 // Config is what an image's config says besides its layers.
@@ -79,16 +93,34 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := gzip.NewReader(f)
+	var z io.ReadCloser
+	if l.Compression == "zstd" {
+		z, err = unzstd(f)
+	} else {
+		z, err = gzip.NewReader(f)
+	}
 	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("read layer %s: %w", l.Layer.Digest, err)
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{z, f}, nil
+	return &uncompressed{z, f}, nil
 }
+
+func unzstd(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
+}
+
+// uncompressed closes the decompressor and the file below it.
+type uncompressed struct {
+	io.ReadCloser
+	file *os.File
+}
+
+func (u *uncompressed) Close() error { return errors.Join(u.ReadCloser.Close(), u.file.Close()) }
 
 // image implements partial.CompressedImageCore.
 type image struct {
@@ -124,8 +156,11 @@ func NewImage(format Format, c Config, layers []Layer, annotations map[string]st
 		manifest.Annotations = annotations
 	}
 	img := &image{mediaType: manifest.MediaType, layers: map[v1.Hash]*layer{}}
-	layerType := format.pick(types.OCILayer, types.DockerLayer)
 	for _, l := range layers {
+		layerType, err := format.layerType(l)
+		if err != nil {
+			return nil, fmt.Errorf("write image manifest: %w", err)
+		}
 		file.RootFS.DiffIDs = append(file.RootFS.DiffIDs, l.DiffID)
 		file.History = append(file.History, v1.History{Created: file.Created, CreatedBy: "hardstand", Comment: l.Note})
 		manifest.Layers = append(manifest.Layers, v1.Descriptor{MediaType: layerType, Size: l.Size, Digest: l.Digest})
@@ -154,7 +189,11 @@ func Restore(format Format, config, manifest []byte, layers []Layer) (v1.Image, 
 		mediaType: format.pick(types.OCIManifestSchema1, types.DockerManifestSchema2),
 	}
 	for _, l := range layers {
-		img.layers[l.Digest] = &layer{l, format.pick(types.OCILayer, types.DockerLayer)}
+		layerType, err := format.layerType(l)
+		if err != nil {
+			return nil, err
+		}
+		img.layers[l.Digest] = &layer{l, layerType}
 	}
 	return partial.CompressedToImage(img)
 }

@@ -178,6 +178,9 @@ func (p *parser) definition(n *yaml.Node, d *Definition) {
 		"annotations":    p.table("annotations", &d.Annotations),
 		"compat":         p.text("compat", &d.Compat),
 		"bare":           p.flag("bare", &d.Bare),
+		"layers":         p.number("layers", &d.Layers),
+		"compression":    p.text("compression", &d.Compression),
+		"files":          func(n *yaml.Node) { p.files(n, d) },
 		"exempt":         p.table("exempt", &d.Exempt),
 		"links":          p.table("links", &d.Links),
 		"licenses": func(n *yaml.Node) {
@@ -498,4 +501,33 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// files reads the list of files of one's own; a later layer's replaces an
+// earlier one's.
+func (p *parser) files(n *yaml.Node, d *Definition) {
+	if n.Kind != yaml.SequenceNode {
+		p.fail(n, "files: want a list, have %s", kind(n))
+		return
+	}
+	d.Files = nil
+	for _, item := range n.Content {
+		f := File{Mode: 0o644}
+		p.mapping(item, "files", fields{
+			"path": p.text("path", &f.Path), "source": p.text("source", &f.Source), "sha256": p.text("sha256", &f.SHA256),
+			"owner": p.text("owner", &f.Owner), "license": p.text("license", &f.License),
+			"mode": func(n *yaml.Node) { p.mode(n, &f.Mode) },
+		})
+		d.Files = append(d.Files, f)
+	}
+}
+
+// mode reads permission bits, as chmod(1) does.
+func (p *parser) mode(n *yaml.Node, to *uint32) {
+	v, err := strconv.ParseUint(strings.TrimPrefix(n.Value, "0o"), 8, 16)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		p.fail(n, "mode: want octal digits such as 0755, have %q", n.Value)
+		return
+	}
+	*to = uint32(v)
 }

@@ -49,10 +49,30 @@ type Definition struct {
 	// Licenses is which licences the packages may have.
 	Licenses *Licenses `json:"licenses,omitempty"`
 
+	// Files are put into the image from beside the definition.
+	Files []File `json:"files,omitempty"`
+	// Layers is the most layers that the image has, or 0 for the default.
+	Layers int `json:"layers,omitempty"`
+	// Compression of layers is "gzip", which "" means too, or "zstd".
+	Compression string `json:"compression,omitempty"`
+
 	// Shared holds the entries of IgnoreDepends and Drop that come from an
 	// included definition, which is written for more than one image.
 	Shared map[string]bool `json:"-"`
 }
+
+// File is a file of one's own in the image.
+type File struct {
+	Path    string `json:"path"`             // absolute, in the image
+	Source  string `json:"source"`           // relative to the definition
+	SHA256  string `json:"sha256,omitempty"` // of the content, hexadecimal
+	Mode    uint32 `json:"mode"`             // permission bits, 0644 if not given
+	Owner   string `json:"owner"`            // root, nobody or nonroot
+	License string `json:"license,omitempty"`
+}
+
+// MaxLayers is the largest budget of layers.
+const MaxLayers = 100
 
 // Licenses is a policy over the short names of machine-readable copyright
 // files, such as GPL-3+, with "*" for any characters. A name in Deny is
@@ -288,6 +308,7 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 			fail([]string{"drop"}, "%v", err)
 		}
 	}
+	d.finishLayers(fail)
 	d.finishProbe(fail)
 	d.finishCanary(fail)
 	return errors.Join(errs...)
@@ -321,6 +342,42 @@ func (d *Definition) finishPolicy(fail func([]string, string, ...any)) {
 				fail([]string{"licenses"}, "bad pattern %q", pattern)
 			}
 		}
+	}
+}
+
+func (d *Definition) finishLayers(fail func([]string, string, ...any)) {
+	if d.Layers < 0 || d.Layers > MaxLayers {
+		fail([]string{"layers"}, "%d layers: want 1 to %d", d.Layers, MaxLayers)
+	}
+	switch d.Compression {
+	case "", "zstd":
+	case "gzip":
+		d.Compression = ""
+	default:
+		fail([]string{"compression"}, "unknown compression %q: use gzip or zstd", d.Compression)
+	}
+	seen := map[string]bool{}
+	for i := range d.Files {
+		f := &d.Files[i]
+		if f.Owner == "" {
+			f.Owner = "root"
+		}
+		_, known := Users[f.Owner]
+		switch {
+		case !cleanAbs(f.Path):
+			fail([]string{"files"}, "%q is not a clean absolute path", f.Path)
+		case seen[f.Path]:
+			fail([]string{"files"}, "%s stands twice", f.Path)
+		case f.Source == "":
+			fail([]string{"files"}, "%s has no source", f.Path)
+		case !known:
+			fail([]string{"files"}, "unknown owner %q of %s: use root, nobody or nonroot", f.Owner, f.Path)
+		case f.Mode&^0o777 != 0 || f.Mode&0o002 != 0:
+			fail([]string{"files"}, "mode %04o of %s: no set-id and sticky bits, and not writable by everyone", f.Mode, f.Path)
+		case f.SHA256 != "" && (len(f.SHA256) != 64 || strings.Trim(f.SHA256, "0123456789abcdef") != ""):
+			fail([]string{"files"}, "bad SHA-256 %q of %s", f.SHA256, f.Path)
+		}
+		seen[f.Path] = true
 	}
 }
 

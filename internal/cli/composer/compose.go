@@ -34,7 +34,10 @@ type Options struct {
 	canary    canaryOptions
 	register  string
 	rehash    bool
-	Quiet     bool
+
+	layers      int
+	compression string
+	Quiet       bool
 
 	components map[spec.Platform][]sbom.Component // of a wrapped program
 }
@@ -48,6 +51,8 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.noCanary, "no-canary", false, "leave the decoys out")
 	o.canary.flags(flags)
 	flags.StringVar(&o.register, "register", "", "`directory` for the decoy registers (default: registers in the state directory)")
+	flags.IntVar(&o.layers, "layers", 0, "most `layers` of an image; 1 makes a single one (default: the definition's, else 4)")
+	flags.StringVar(&o.compression, "compression", "", "`gzip` or zstd (default: the definition's, else gzip)")
 	flags.BoolVar(&o.rehash, "rehash", false, "hash every byte taken from the cache again, also what has not changed since")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "no progress")
 }
@@ -70,10 +75,16 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if o.noCanary {
 		d.Canary = nil
 	}
+	if err := o.layering(d, format); err != nil {
+		return nil, err
+	}
 	if err := o.canary.apply(d); err != nil {
 		return nil, err
 	}
 	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Rehash: o.rehash}
+	if opts.Files, opts.Components, err = s.localFiles(); err != nil {
+		return nil, err
+	}
 	if d.Canary != nil {
 		if opts.Canary, err = o.CanaryMaster(f); err != nil {
 			return nil, err
@@ -106,6 +117,29 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 		f.Note("%v", err)
 	}
 	return r, o.saveRegisters(f, d, opts.Canary, r)
+}
+
+// layering lets the flags override the definition.
+func (o *Options) layering(d *spec.Definition, format oci.Format) error {
+	if o.layers < 0 || o.layers > spec.MaxLayers {
+		return cli.Usagef("--layers %d: want 1 to %d", o.layers, spec.MaxLayers)
+	}
+	if o.layers > 0 {
+		d.Layers = o.layers
+	}
+	switch o.compression {
+	case "":
+	case "gzip":
+		d.Compression = ""
+	case "zstd":
+		d.Compression = "zstd"
+	default:
+		return cli.Usagef("--compression %q: want gzip or zstd", o.compression)
+	}
+	if d.Compression == "zstd" && format == oci.Docker {
+		return cli.Usagef("the Docker format has no zstd layers: use gzip, or an OCI layout")
+	}
+	return nil
 }
 
 // running identifies the code that runs, by its file: results of other code are

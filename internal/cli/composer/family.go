@@ -128,6 +128,7 @@ func (f family) source(variant string) (*Source, error) {
 		}
 		return s, nil
 	}
+	s.dir = filepath.Dir(f.file)
 	s.lockFile = strings.TrimSuffix(f.file, filepath.Ext(f.file)) + suffix + ".lock.json"
 	lock, err := ReadLimited(s.lockFile, spec.MaxLock)
 	if errors.Is(err, fs.ErrNotExist) {

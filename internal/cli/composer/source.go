@@ -27,6 +27,7 @@ type Source struct {
 	Definition *spec.Definition
 	Lock       *spec.Lock // nil when there is none
 	lockErr    error      // why the lock that is there cannot be used
+	dir        string     // of the definition; empty for a built-in image
 	lockFile   string     // where lock is written; empty for a built-in image
 }
 

@@ -1,0 +1,158 @@
+package build
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hardstand/hardstand/build/spec"
+)
+
+// Encoder names the compressor whose bytes end up in layers. Another version
+// may compress differently, so it is part of every key and of the provenance.
+const Encoder = "github.com/klauspost/compress v1.20.3 gzip level 6"
+
+const zstdEncoder = "github.com/klauspost/compress v1.20.3 zstd default level"
+
+const gzipLevel = 6
+
+// blockSize is how much is compressed into one member or frame, in bytes. It
+// decides the compressed bytes, so it is fixed: blocks are compressed side by
+// side, and the result does not depend on how many cores there are.
+const blockSize = 1 << 20
+
+// codec compresses blocks so that their concatenation is one stream to every
+// reader: gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878,
+// section 3.1).
+type codec struct {
+	name     string // as in a definition's compression
+	encoder  string
+	compress func(block []byte) ([]byte, error)
+}
+
+// codecOf returns the codec that a definition asks for.
+func codecOf(d *spec.Definition) codec {
+	if d.Compression == "zstd" {
+		return codec{"zstd", zstdEncoder, compressZstd}
+	}
+	return codec{"gzip", Encoder, compressGzip}
+}
+
+var gzipWriters = sync.Pool{New: func() any {
+	z, err := gzip.NewWriterLevel(io.Discard, gzipLevel)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	return z
+}}
+
+func compressGzip(block []byte) ([]byte, error) {
+	z := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(z)
+	var out bytes.Buffer
+	out.Grow(len(block)/2 + 64)
+	z.Reset(&out)
+	if _, err := z.Write(block); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+var zstdWriter = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
+})
+
+func compressZstd(block []byte) ([]byte, error) {
+	z, err := zstdWriter()
+	if err != nil {
+		return nil, err
+	}
+	return z.EncodeAll(block, nil), nil
+}
+
+// compressors bounds how many blocks are compressed, and so held, at once in
+// this process.
+var compressors = make(chan struct{}, max(2, runtime.NumCPU()))
+
+// maxPending is how many compressed blocks wait for those before them.
+const maxPending = 3
+
+// packer compresses a stream block by block, several at once, in order.
+type packer struct {
+	codec   codec
+	to      io.Writer
+	block   []byte
+	pending []chan packed
+}
+
+type packed struct {
+	data []byte
+	err  error
+}
+
+var blocks = sync.Pool{New: func() any { return make([]byte, 0, blockSize) }}
+
+func newPacker(c codec, to io.Writer) *packer {
+	return &packer{codec: c, to: to, block: blocks.Get().([]byte)[:0]}
+}
+
+func (p *packer) Write(data []byte) (int, error) {
+	total := len(data)
+	for len(data) > 0 {
+		n := min(len(data), blockSize-len(p.block))
+		p.block, data = append(p.block, data[:n]...), data[n:]
+		if len(p.block) == blockSize {
+			if err := p.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return total, nil
+}
+
+// flush hands the block to a compressor and starts another.
+func (p *packer) flush() error {
+	block, result := p.block, make(chan packed, 1)
+	p.block, p.pending = blocks.Get().([]byte)[:0], append(p.pending, result)
+	compressors <- struct{}{}
+	go func() {
+		data, err := p.codec.compress(block)
+		blocks.Put(block) //nolint:staticcheck // a slice header is small beside a block
+		<-compressors
+		result <- packed{data, err}
+	}()
+	return p.drain(maxPending)
+}
+
+// drain writes compressed blocks until at most some are pending.
+func (p *packer) drain(most int) error {
+	for len(p.pending) > most {
+		r := <-p.pending[0]
+		p.pending = p.pending[1:]
+		if r.err != nil {
+			return fmt.Errorf("compress layer: %w", r.err)
+		}
+		if _, err := p.to.Write(r.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close writes what is left. An empty stream has no bytes.
+func (p *packer) Close() error {
+	if len(p.block) > 0 {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	return p.drain(0)
+}

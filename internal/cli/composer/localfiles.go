@@ -1,0 +1,71 @@
+package composer
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hardstand/hardstand/build/rootfs"
+	"github.com/hardstand/hardstand/build/sbom"
+	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+// maxLocalFile bounds a file that a definition adds, in bytes.
+const maxLocalFile = 1 << 30
+
+// localFiles reads the files that a definition adds, and describes each for
+// the SBOM. A file whose checksum is not the definition's is an error.
+func (s *Source) localFiles() ([]rootfs.Content, []sbom.Component, error) {
+	var files []rootfs.Content
+	var described []sbom.Component
+	var errs []error
+	for _, f := range s.Definition.Files {
+		if s.dir == "" && !filepath.IsAbs(f.Source) {
+			return nil, nil, fmt.Errorf("add %s: a built-in definition has no files beside it", f.Path)
+		}
+		source := f.Source
+		if !filepath.IsAbs(source) {
+			source = filepath.Join(s.dir, source)
+		}
+		data, err := readRegular(source, maxLocalFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("add %s: %w", f.Path, err))
+			continue
+		}
+		sum := sha256.Sum256(data)
+		digest := hex.EncodeToString(sum[:])
+		if f.SHA256 != "" && subtle.ConstantTimeCompare([]byte(f.SHA256), []byte(digest)) != 1 {
+			errs = append(errs, fmt.Errorf("add %s: %s has the SHA-256 %s, the definition says %s", f.Path, source, digest, f.SHA256))
+			continue
+		}
+		id := spec.Users[f.Owner]
+		files = append(files, rootfs.Content{Data: data, Entry: rootfs.Entry{
+			Path: rootfs.Canonical(strings.TrimPrefix(f.Path, "/"), rootfs.File), Mode: f.Mode, UID: id, GID: id,
+		}})
+		license := f.License
+		if license == "" {
+			license = "NOASSERTION"
+		}
+		described = append(described, sbom.Component{
+			Name: strings.TrimPrefix(f.Path, "/"), SHA256: digest, License: license, Note: "a file of the definition at " + f.Path,
+		})
+	}
+	return files, described, errors.Join(errs...)
+}
+
+// readRegular reads what is a file and not a pipe or a device.
+func readRegular(file string, limit int64) ([]byte, error) {
+	if err := mustBeFile(file); err != nil {
+		return nil, err
+	}
+	data, err := ReadLimited(file, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%w (at most %s)", err, cli.Size(limit))
+	}
+	return data, nil
+}
