@@ -30,6 +30,13 @@ const MaxSize = 1 << 20
 // maxRepairs bounds how many broken instructions are stepped over.
 const maxRepairs = 50
 
+// Bounds of what is looked at: rules compare instructions with each other.
+const (
+	maxInstructions = 2000
+	maxStages       = 200
+	maxIgnores      = 1000
+)
+
 // ErrTooLarge is the refusal of a Dockerfile over MaxSize.
 var ErrTooLarge = fmt.Errorf("the Dockerfile has more than %d bytes", MaxSize)
 
@@ -125,7 +132,11 @@ func parse(artifact audit.Artifact, data []byte, target string, args map[string]
 	for _, w := range result.Warnings {
 		f.warnings = append(f.warnings, problem{w.Location.Start.Line, w.Location.End.Line, w.Short})
 	}
-	for _, node := range result.AST.Children {
+	for i, node := range result.AST.Children {
+		if i >= maxInstructions || len(f.stages) > maxStages {
+			f.problem(node.StartLine, node.EndLine, "more than %d instructions or %d stages; the rest was not read", maxInstructions, maxStages)
+			break
+		}
 		f.add(node)
 	}
 	if len(f.stages) == 0 {
@@ -317,7 +328,8 @@ func (f *file) expand(word string, env environment) string {
 		return word
 	}
 	lex := shell.NewLex(f.escape)
-	lex.SkipUnsetEnv = true
+	// A word whose every variable has a default needs none from outside.
+	lex.SkipUnsetEnv = len(variables(word)) > 0
 	out, _, err := lex.ProcessWord(word, env)
 	if err != nil {
 		return word

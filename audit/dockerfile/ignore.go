@@ -102,6 +102,9 @@ func (f *file) ignores(o Options) ([]ignored, []string) {
 		if !ok || f.inHeredoc(i+1) {
 			continue
 		}
+		if len(list)+len(notes) >= maxIgnores {
+			return list, append(notes, fmt.Sprintf("%s: more than %d ignore comments; the rest does not count", f.artifact.Name, maxIgnores))
+		}
 		ig, ok, err := audit.ParseIgnore(comment)
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("%s:%d: %v", f.artifact.Name, i+1, err))

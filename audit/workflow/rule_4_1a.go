@@ -68,7 +68,9 @@ func buildAction(uses string) bool {
 func buildCommand(script string) string {
 	for _, cmd := range []string{"docker build ", "docker buildx build", "docker buildx bake", "podman build", "buildah bud", "buildah build", "ko build", "hardstand publish", "hardstand build", "docker compose build", "pack build", "kaniko"} {
 		for line := range strings.Lines(script) {
-			if strings.HasPrefix(strings.TrimSpace(line), cmd) {
+			line = strings.TrimSpace(line)
+			word, _, _ := strings.Cut(line, " ")
+			if strings.HasPrefix(strings.TrimPrefix(line, word[:strings.LastIndex(word, "/")+1]), cmd) {
 				return strings.TrimSpace(cmd)
 			}
 		}

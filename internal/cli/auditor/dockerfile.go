@@ -75,7 +75,7 @@ func contextDir(t target, data []byte) string {
 	}
 	sources := dockerfile.Sources(data)
 	best, most := own, count(own, sources)
-	for dir := own; dir != t.root && strings.HasPrefix(dir, t.root) && dir != filepath.Dir(dir); {
+	for dir := own; dir != t.root && dir != filepath.Dir(dir); {
 		dir = filepath.Dir(dir)
 		if n := count(dir, sources); n > most {
 			best, most = dir, n
