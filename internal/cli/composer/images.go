@@ -33,17 +33,25 @@ func listImages(f *cli.Frame, asJSON bool) error {
 		Description string   `json:"description"`
 		Suite       string   `json:"suite"`
 		Platforms   []string `json:"platforms"`
+		Variants    []string `json:"variants,omitempty"`
 		Locked      string   `json:"locked,omitempty"`
 	}
 	var rows []row
 	for _, name := range builtin() {
-		s, err := LoadSource(name)
+		family, _, err := loadFamily(name)
+		if err != nil {
+			return err
+		}
+		s, err := family.source("")
 		if err != nil {
 			return err
 		}
 		r := row{Name: name, Description: s.Definition.Description, Suite: s.Definition.Debian.Suite}
 		for _, p := range s.Definition.Platforms {
 			r.Platforms = append(r.Platforms, p.String())
+		}
+		for _, v := range family.Variants {
+			r.Variants = append(r.Variants, v.Definition.Name)
 		}
 		if s.Lock != nil && len(s.Lock.Suites) > 0 {
 			newest := s.Lock.Suites[0].Date
@@ -60,7 +68,7 @@ func listImages(f *cli.Frame, asJSON bool) error {
 		return f.PrintJSON(rows)
 	}
 	for _, r := range rows {
-		fmt.Fprintf(f.Stdout, "%-10s %-9s locked %-11s %s\n", r.Name, r.Suite, r.Locked, r.Description)
+		fmt.Fprintf(f.Stdout, "%-20s %-9s locked %-11s %s\n", r.Name, r.Suite, r.Locked, r.Description)
 	}
 	return nil
 }
