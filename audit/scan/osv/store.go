@@ -6,8 +6,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -47,10 +47,9 @@ func zipContainer(origin string, data []byte) (*container, error) {
 	}
 	sum := sha256.Sum256(data)
 	c := &container{origin: origin, sha256: hex.EncodeToString(sum[:]), count: len(files)}
-	inflaters := sync.Pool{}
-	r.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser { return inflate(&inflaters, in) })
+	inflaters := &sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
 	c.read = func(i int, buf []byte) (string, []byte, error) {
-		data, err := unzip(files[i], buf)
+		data, err := unzip(files[i], data, inflaters, buf)
 		if err != nil {
 			err = fmt.Errorf("read database %s: %s: %w", origin, clip(files[i].Name), err)
 		}
@@ -59,39 +58,36 @@ func zipContainer(origin string, data []byte) (*container, error) {
 	return c, nil
 }
 
-// pooled gives its inflater back, because making one costs more than most
-// entries.
-type pooled struct {
-	io.ReadCloser
-	pool *sync.Pool
-}
-
-func (p *pooled) Close() error {
-	err := p.ReadCloser.Close()
-	p.pool.Put(p.ReadCloser)
-	return err
-}
-
-func inflate(pool *sync.Pool, in io.Reader) io.ReadCloser {
-	if r, ok := pool.Get().(io.ReadCloser); ok {
-		if r.(flate.Resetter).Reset(in, nil) == nil {
-			return &pooled{r, pool}
-		}
-	}
-	return &pooled{flate.NewReader(in), pool}
-}
-
-// unzip reads a file of a zip. Its checksum is compared at the end.
-func unzip(f *zip.File, buf []byte) ([]byte, error) {
+// unzip reads a file of a zip that is in memory, which is twice as fast as
+// through archive/zip's readers. Size and checksum are compared at the end.
+func unzip(f *zip.File, archive []byte, inflaters *sync.Pool, buf []byte) ([]byte, error) {
 	if f.UncompressedSize64 > MaxEntry {
-		return nil, limitError("its size", MaxEntry)
+		return buf, limitError("its size", MaxEntry)
 	}
-	r, err := f.Open()
+	at, err := f.DataOffset()
 	if err != nil {
-		return nil, err
+		return buf, err
 	}
-	data, err := fill(r, buf, int(f.UncompressedSize64))
-	return data, errors.Join(err, r.Close())
+	if at < 0 || at > int64(len(archive)) || f.CompressedSize64 > uint64(int64(len(archive))-at) {
+		return buf, io.ErrUnexpectedEOF
+	}
+	packed := bytes.NewReader(archive[at : at+int64(f.CompressedSize64)])
+	switch f.Method {
+	case zip.Store:
+		buf, err = fill(packed, buf, int(f.UncompressedSize64))
+	case zip.Deflate:
+		r := inflaters.Get().(io.ReadCloser)
+		if err = r.(flate.Resetter).Reset(packed, nil); err == nil {
+			buf, err = fill(r, buf, int(f.UncompressedSize64))
+		}
+		inflaters.Put(r)
+	default:
+		err = zip.ErrAlgorithm
+	}
+	if err == nil && (uint64(len(buf)) != f.UncompressedSize64 || crc32.ChecksumIEEE(buf) != f.CRC32) {
+		err = zip.ErrChecksum
+	}
+	return buf, err
 }
 
 // fill reads all of r, of which size bytes are announced and MaxEntry allowed.
