@@ -84,17 +84,7 @@ func runToken(f *cli.Frame, o tokenOptions, dir string) error {
 	if err := composer.WriteRegister(filepath.Join(beside, o.build+register.Extension), master, rec); err != nil {
 		return err
 	}
-	return writeIgnoreFiles(beside, r.Register)
-}
-
-// writeIgnoreFiles writes what keeps secret scanners from reporting the files.
-func writeIgnoreFiles(dir string, r token.Register) error {
-	for name, content := range r.IgnoreFiles() {
-		if err := writeFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return fmt.Errorf("write ignore files: %w", err)
-		}
-	}
-	return nil
+	return composer.WriteIgnoreFiles(beside, r.Register)
 }
 
 func canaryLintCommand(f *cli.Frame) *cobra.Command {

@@ -170,7 +170,7 @@ func runRegisterShow(f *cli.Frame, o registerOptions, arg string) error {
 		if r.Tokens == nil {
 			return fmt.Errorf("write ignore files: %s has no credential files", file)
 		}
-		if err := writeIgnoreFiles(o.ignoreFiles, *r.Tokens); err != nil {
+		if err := composer.WriteIgnoreFiles(o.ignoreFiles, *r.Tokens); err != nil {
 			return err
 		}
 	}

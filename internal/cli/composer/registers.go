@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/canary/register"
+	"github.com/hardstand/hardstand/canary/token"
 	"github.com/hardstand/hardstand/internal/atomicfile"
 	"github.com/hardstand/hardstand/internal/cli"
 )
@@ -55,6 +57,24 @@ func (o *Options) saveRegisters(f *cli.Frame, d *spec.Definition, master alert.M
 		}
 		if err := WriteRegister(file, master, rec); err != nil {
 			return err
+		}
+		if rec.Tokens != nil {
+			if err := WriteIgnoreFiles(strings.TrimSuffix(file, register.Extension)+".ignore", *rec.Tokens); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// WriteIgnoreFiles writes what keeps secret scanners from reporting tokens.
+func WriteIgnoreFiles(dir string, r token.Register) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write ignore files: %w", err)
+	}
+	for name, content := range r.IgnoreFiles() {
+		if err := atomicfile.ReplaceBytes(filepath.Join(dir, name), content, 0o600); err != nil {
+			return fmt.Errorf("write ignore files: %w", err)
 		}
 	}
 	return nil
