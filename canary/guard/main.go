@@ -48,9 +48,8 @@ func main() {
 	if err == nil {
 		go alarms.relay()
 		if networked == 1 {
-			if networked == 1 {
-				go alarms.send()
-			}
+			go alarms.send()
+			go alarms.beat()
 		}
 		alarms.watch()
 		alarms.servePipes()

@@ -2,9 +2,11 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // dialect is what differs between the databases.
@@ -17,12 +19,15 @@ type dialect struct {
 	skipLocked string
 	// lock keeps two collectors from migrating at once.
 	lock string
+	// plainMarks: parameters of long statements are "?"; SQLite looks up each
+	// named one among all names.
+	plainMarks bool
 	// shared: other collectors may write too.
 	shared bool
 }
 
 var (
-	sqlite   = dialect{name: "sqlite", each: "json_each($%d) AS j"}
+	sqlite   = dialect{name: "sqlite", each: "json_each($%d) AS j", plainMarks: true}
 	postgres = dialect{
 		name: "postgres", each: "jsonb_array_elements(CAST($%d AS jsonb)) AS j(value)",
 		skipLocked: " FOR UPDATE SKIP LOCKED", lock: "SELECT pg_advisory_xact_lock(7310859272563270242)", shared: true,
@@ -59,8 +64,8 @@ func (t *transaction) insert(ctx context.Context, table, columns, suffix string,
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		statement := "INSERT INTO " + table + " (" + columns + ") VALUES " + values(n, width) + " " + suffix
-		if _, err := t.ExecContext(ctx, statement, args...); err != nil {
+		statement := "INSERT INTO " + table + " (" + columns + ") VALUES " + t.dialect.values(n, width) + " " + suffix
+		if err := t.run(ctx, statement, args); err != nil {
 			return fmt.Errorf("insert into %s: %w", table, err)
 		}
 		rows = rows[n:]
@@ -68,7 +73,7 @@ func (t *transaction) insert(ctx context.Context, table, columns, suffix string,
 	return nil
 }
 
-func values(n, width int) string {
+func (d dialect) values(n, width int) string {
 	var b strings.Builder
 	p := 1
 	for i := range n {
@@ -80,10 +85,76 @@ func values(n, width int) string {
 			if j > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, "$%d", p)
-			p++
+			if d.plainMarks {
+				b.WriteByte('?')
+			} else {
+				fmt.Fprintf(&b, "$%d", p)
+				p++
+			}
 		}
 		b.WriteByte(')')
 	}
 	return b.String()
+}
+
+// run executes a statement that comes again and again. SQLite parses it once:
+// it is prepared after the first transaction that used it, because the one
+// connection that writes is taken until then.
+func (t *transaction) run(ctx context.Context, statement string, args []any) error {
+	if t.prepared == nil {
+		_, err := t.ExecContext(ctx, statement, args...)
+		return err
+	}
+	if known := t.prepared.get(statement); known != nil {
+		_, err := t.StmtContext(ctx, known).ExecContext(ctx, args...)
+		return err
+	}
+	t.wanted = append(t.wanted, statement)
+	_, err := t.ExecContext(ctx, statement, args...)
+	return err
+}
+
+// statements are prepared ones by their text.
+type statements struct {
+	mu    sync.Mutex
+	known map[string]*sql.Stmt
+}
+
+const maxPrepared = 256
+
+func (s *statements) get(text string) *sql.Stmt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[text]
+}
+
+// prepare is a matter of speed only, so that it fails is no error. It waits
+// for the connection, whose holder may ask get: no lock is held meanwhile.
+func (s *statements) prepare(ctx context.Context, db *sql.DB, wanted []string) {
+	for _, text := range wanted {
+		if s.get(text) != nil {
+			continue
+		}
+		stmt, err := db.PrepareContext(ctx, text)
+		if err != nil {
+			continue
+		}
+		s.mu.Lock()
+		if s.known[text] == nil && len(s.known) < maxPrepared {
+			s.known[text], stmt = stmt, nil
+		}
+		s.mu.Unlock()
+		if stmt != nil {
+			_ = stmt.Close() // another was faster
+		}
+	}
+}
+
+func (s *statements) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for text, stmt := range s.known {
+		_ = stmt.Close() // the database is closed next
+		delete(s.known, text)
+	}
 }

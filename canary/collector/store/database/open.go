@@ -34,6 +34,7 @@ const (
 type DB struct {
 	write, read *sql.DB
 	dialect     dialect
+	prepared    *statements // nil: the driver keeps them
 
 	mu          sync.Mutex // guards what follows
 	rules       *rules     // as last read
@@ -87,7 +88,7 @@ func openSQLite(file string) (*DB, error) {
 	}
 	write.SetMaxOpenConns(1)
 	read.SetMaxOpenConns(readers)
-	return &DB{write: write, read: read, dialect: sqlite}, nil
+	return &DB{write: write, read: read, dialect: sqlite, prepared: &statements{known: map[string]*sql.Stmt{}}}, nil
 }
 
 func openPostgres(location string) (*DB, error) {
@@ -122,6 +123,9 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closeDatabases() error {
+	if db.prepared != nil {
+		db.prepared.close()
+	}
 	err := db.write.Close()
 	if db.read != db.write {
 		err = errors.Join(err, db.read.Close())
@@ -198,6 +202,9 @@ type transaction struct {
 	rules    int64 // version of mutes, ignore rules and the register
 
 	nextID, nextIncident int64 // numbers to give out next
+
+	prepared *statements
+	wanted   []string // statements to prepare afterwards
 }
 
 // change runs f in a transaction and wakes subscribers. newRules says that
@@ -208,7 +215,7 @@ func (db *DB) change(ctx context.Context, newRules bool, f func(*transaction) er
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to take back
-	t := &transaction{Tx: tx, dialect: db.dialect}
+	t := &transaction{Tx: tx, dialect: db.dialect, prepared: db.prepared}
 	row := tx.QueryRowContext(ctx, "UPDATE meta SET revision = revision + 1, rules = rules + $1 WHERE id = 1 RETURNING revision, rules, next_id, next_incident", number(newRules))
 	if err := row.Scan(&t.revision, &t.rules, &t.nextID, &t.nextIncident); err != nil {
 		return err
@@ -224,6 +231,9 @@ func (db *DB) change(ctx context.Context, newRules bool, f func(*transaction) er
 	}
 	if err := tx.Commit(); err != nil {
 		return err
+	}
+	if len(t.wanted) > 0 {
+		db.prepared.prepare(ctx, db.write, t.wanted)
 	}
 	db.changed()
 	return nil
