@@ -46,9 +46,7 @@ func (d *Dashboard) signInForm(w http.ResponseWriter, r *http.Request, status in
 	if d.provider != nil {
 		page.Name = d.provider.Name
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	d.execute(w, "signin", &view{Title: "Sign in", Now: d.Now().UTC(), Version: d.Version, Data: page})
+	d.write(w, status, "signin", &view{Title: "Sign in", Now: d.Now().UTC(), Version: d.Version, Data: page})
 }
 
 func (d *Dashboard) postSignIn(w http.ResponseWriter, r *http.Request) {

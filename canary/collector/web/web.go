@@ -7,6 +7,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -272,21 +273,24 @@ type notice struct {
 func (n *notice) Error() string { return n.text }
 
 func (d *Dashboard) fail(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	d.execute(w, "error", &view{Title: "Not done", Now: d.Now().UTC(), Version: d.Version, Data: text})
+	d.write(w, status, "error", &view{Title: "Not done", Now: d.Now().UTC(), Version: d.Version, Data: text})
 }
 
 func (d *Dashboard) show(w http.ResponseWriter, name string, v *view) error {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	d.execute(w, name, v)
+	d.write(w, http.StatusOK, name, v)
 	return nil
 }
 
-// execute writes a page. What fails now is the connection: templates are tried
-// with every page in tests.
-func (d *Dashboard) execute(w http.ResponseWriter, name string, v *view) {
-	if err := d.pages[name].ExecuteTemplate(w, "layout", v); err != nil {
-		d.Log.Debug("write page", "name", name, "error", err)
+// write executes a template and then sends it, so that no page is sent in
+// part.
+func (d *Dashboard) write(w http.ResponseWriter, status int, name string, v *view) {
+	var page bytes.Buffer
+	if err := d.pages[name].ExecuteTemplate(&page, "layout", v); err != nil {
+		d.Log.Error("write page", "name", name, "error", err)
+		http.Error(w, "The page could not be written. The collector's log says why.", http.StatusInternalServerError)
+		return
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w) // the client may be gone
 }

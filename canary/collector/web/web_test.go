@@ -330,6 +330,9 @@ func TestEveryPageIsWellFormedAndSafe(t *testing.T) {
 // h1, names for all controls, no inline script or style, unique ids.
 func checkPage(t *testing.T, path, text string) {
 	t.Helper()
+	if !strings.HasSuffix(text, "</html>") {
+		t.Errorf("%s is cut: %s", path, text[max(0, len(text)-200):])
+	}
 	doc, err := html.Parse(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
@@ -390,7 +393,7 @@ func checkPage(t *testing.T, path, text string) {
 		}
 	}
 	walk(doc)
-	if count["h1"] != 1 || count["main"] != 1 || count["header"] < 1 || count["title"] != 1 {
+	if count["h1"] != 1 || count["main"] != 1 || count["header"] < 1 || count["footer"] != 1 || count["title"] != 1 {
 		t.Errorf("%s: h1 %d, main %d, header %d, title %d", path, count["h1"], count["main"], count["header"], count["title"])
 	}
 	for _, c := range controls {
