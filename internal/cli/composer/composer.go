@@ -27,7 +27,7 @@ them, signs them, and publishes them under tags that are never overwritten.`,
   hardstand verify registry.example/static:1 --key hardstand.pub`,
 		Version: f.Version,
 	}
-	root.AddCommand(imagesCommand(f), lockCommand(f), buildCommand(f), wrapCommand(f), cacheCommand(f))
+	root.AddCommand(imagesCommand(f), lockCommand(f), buildCommand(f), diffCommand(f), wrapCommand(f), cacheCommand(f))
 	return root
 }
 

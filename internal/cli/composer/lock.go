@@ -23,6 +23,7 @@ type lockOptions struct {
 	check   bool
 	replace bool
 	quiet   bool
+	vendor  string
 }
 
 func lockCommand(f *cli.Frame) *cobra.Command {
@@ -39,7 +40,8 @@ FILE-VARIANT.lock.json; that of a built-in image is printed, or written to
 A suite older than the lock has seen is refused: the mirror was rolled back.`,
 		Example: `  hardstand lock ./mine.yaml
   hardstand lock --check ./mine.yaml         # exit code 3 when updates are pending
-  hardstand lock base -o base.lock.json`,
+  hardstand lock base -o base.lock.json
+  hardstand lock ./mine.yaml --vendor debs   # later: hardstand build ./mine.yaml --locked --mirror debs/debian`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.output != "" && len(args) > 1 {
@@ -57,6 +59,7 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`file` for the lock")
 	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with 3 when the lock would change")
 	cmd.Flags().BoolVar(&o.replace, "replace", false, "replace a lock that cannot be read")
+	cmd.Flags().StringVar(&o.vendor, "vendor", "", "copy the locked packages into this `directory`, for builds when the archive has moved on; a lock that fits is left as it is")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	return cmd
 }
@@ -101,6 +104,9 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if err := o.previous(f, s); err != nil {
 		return err
 	}
+	if o.vendor != "" && s.Lock != nil && s.Lock.Matches(s.Definition) {
+		return vendor(ctx, f, a, o.vendor, s.Lock)
+	}
 	lock, err := build.Lock(ctx, a, s.Definition, o.floors(s))
 	if err != nil {
 		return err
@@ -129,7 +135,10 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if s.Lock != nil && bytes.Equal(s.Lock.Format(), lock.Format()) {
 		f.Note("%s is up to date", file)
 	}
-	return atomicfile.ReplaceBytes(file, lock.Format(), 0o644)
+	if err := atomicfile.ReplaceBytes(file, lock.Format(), 0o644); err != nil || o.vendor == "" {
+		return err
+	}
+	return vendor(ctx, f, a, o.vendor, lock)
 }
 
 // previous makes the lock that is about to be replaced the one to compare with
