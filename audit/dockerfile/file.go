@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
@@ -200,10 +201,22 @@ func errorLines(err error) (start, end int) {
 	return max(start, 1), max(end, 1)
 }
 
+// instruction reads one instruction. BuildKit's parser is called with a linter
+// of its own, without which a check directive in a comment makes it panic; a
+// panic that is left is a broken instruction and not the end of the audit.
+func instruction(node *parser.Node) (parsed any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			parsed, err = nil, fmt.Errorf("BuildKit's parser gives up: %v", p)
+		}
+	}()
+	return instructions.ParseInstructionWithLinter(node, linter.New(&linter.Config{SkipAll: true}))
+}
+
 // add reads one instruction into its place.
 func (f *file) add(node *parser.Node) {
 	in := &instr{node: node, name: strings.ToUpper(node.Value), start: node.StartLine, end: node.EndLine}
-	parsed, err := instructions.ParseInstruction(node)
+	parsed, err := instruction(node)
 	if err != nil {
 		f.problem(in.start, in.end, "%v", err)
 		return
@@ -246,9 +259,10 @@ func (f *file) addOnbuild(in *instr, expression string) {
 	}
 	for _, node := range result.AST.Children[1:] {
 		node.Heredocs = in.node.Heredocs
-		cmd, err := instructions.ParseCommand(node)
-		if err != nil {
-			f.problem(in.start, in.end, "ONBUILD: %v", err)
+		parsed, err := instruction(node)
+		cmd, ok := parsed.(instructions.Command)
+		if err != nil || !ok {
+			f.problem(in.start, in.end, "ONBUILD %s cannot be used: %v", node.Value, err)
 			continue
 		}
 		if run, ok := cmd.(*instructions.RunCommand); ok {

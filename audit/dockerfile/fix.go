@@ -123,8 +123,8 @@ func (f *file) repair(in *instr, fd audit.Finding) []edit {
 	case "CHG-1.1b":
 		return f.repairCase(in, fd, first)
 	case "CHG-1.1d":
-		m := in.cmd.(*instructions.MaintainerCommand)
-		if in.start == in.end && !strings.ContainsAny(m.Maintainer, "\"\\$") {
+		m, ok := in.cmd.(*instructions.MaintainerCommand)
+		if ok && in.start == in.end && !strings.ContainsAny(m.Maintainer, "\"\\$") {
 			return at(regexp.MustCompile(`^.*\S`), `LABEL org.opencontainers.image.authors="`+m.Maintainer+`"`, "MAINTAINER to LABEL")
 		}
 	case "CHG-1.1e":
@@ -135,7 +135,7 @@ func (f *file) repair(in *instr, fd audit.Finding) []edit {
 			return legacyPair(in, label.Labels[0])
 		}
 	case "CHG-1.1f":
-		if text := fd.Fix; strings.HasPrefix(text, in.name+" [") && in.start == in.end {
+		if text := fd.Fix; strings.HasPrefix(text, in.name+" [") && !strings.Contains(text, "[redacted]") && in.start == in.end {
 			return at(regexp.MustCompile(`^.*\S`), text, in.name+" to JSON form")
 		}
 	case "CHG-1.1k":
@@ -152,7 +152,8 @@ func (f *file) repair(in *instr, fd audit.Finding) []edit {
 	case "CHG-1.1v":
 		return at(word("apt"), "apt-get", "apt to apt-get")
 	case "CHG-2.1a":
-		if strings.HasPrefix(fd.Fix, "Replace ADD by COPY") && len(in.cmd.(*instructions.AddCommand).SourcePaths) == 1 {
+		add, ok := in.cmd.(*instructions.AddCommand)
+		if ok && strings.HasPrefix(fd.Fix, "Replace ADD by COPY") && len(add.SourcePaths) == 1 {
 			return at(first, map[bool]string{true: "copy", false: "COPY"}[in.node.Value == "add"], "ADD to COPY")
 		}
 	}

@@ -155,6 +155,7 @@ func (c *check) add(f audit.Finding) {
 	if f.Method == "" {
 		f.Method = "instructions read with BuildKit's parser"
 	}
+	f.Observed, f.Fix = redact(f.Observed), redact(f.Fix)
 	c.findings = append(c.findings, f)
 }
 

@@ -96,29 +96,63 @@ func looksSecret(text string) string {
 	return ""
 }
 
-var assignment = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)(=|\s+|:\s*)("[^"]*"|'[^']*'|[^\s"']+)`)
-})
+// A pair in a line: joined by = or :, or in the old form of ENV and LABEL by a space.
+var (
+	joinedPair = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)(=|:\s*)("[^"]*"?|'[^']*'?|[^\s"']+)`)
+	})
+	oldForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)^((?:onbuild\s+)?(?:env|label)\s+)([A-Za-z_][A-Za-z0-9_.-]*)(\s+)(.+)$`)
+	})
+)
 
 // redact hides the values of secrets in a line.
 func redact(line string) string {
 	for _, p := range patterns() {
 		line = p.re.ReplaceAllString(line, "[redacted]")
 	}
+	if strings.Contains(line, " -") {
+		line = userOption().ReplaceAllString(line, "${1}[redacted]")
+		line = passOption().ReplaceAllString(line, "${1}[redacted]")
+	}
 	if !mentionsSecret(line) {
 		return line
 	}
-	return assignment().ReplaceAllStringFunc(line, func(m string) string {
-		parts := assignment().FindStringSubmatch(m)
-		if !looseSecretName(parts[1]) || parts[2] != "=" && !strings.Contains(parts[2], ":") && strings.ToUpper(parts[1]) != parts[1] {
-			return m
-		}
-		if strings.HasPrefix(parts[3], "$") || strings.HasPrefix(parts[3], `"$`) {
-			return m
-		}
-		return parts[1] + parts[2] + "[redacted]"
-	})
+	if m := oldForm().FindStringSubmatch(line); m != nil && looseSecretName(m[2]) {
+		return m[1] + m[2] + m[3] + "[redacted]"
+	}
+	hide := func(re *regexp.Regexp, line string) string {
+		return re.ReplaceAllStringFunc(line, func(m string) string {
+			parts := re.FindStringSubmatch(m)
+			value := strings.TrimLeft(parts[3], "\"'")
+			if !looseSecretName(parts[1]) || strings.HasPrefix(value, "$") {
+				return m
+			}
+			return parts[1] + parts[2] + "[redacted]"
+		})
+	}
+	line = hide(joinedPair(), line)
+	// "--password x" and "-u name:x".
+	if strings.Contains(line, "-") {
+		line = hide(flagPair(), line)
+	}
+	return line
 }
+
+// userOption is curl's "-u name:password", passOption the -p of sshpass and of
+// docker login.
+var (
+	userOption = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(\s(?:-u|--user)(?:\s+|=)["']?[^\s:"'$]*:)[^\s$"']+`)
+	})
+	passOption = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`((?:sshpass|login)\s(?:.*\s)?-p\s*)[^\s$]+`)
+	})
+)
+
+var flagPair = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(--?[A-Za-z][A-Za-z0-9-]*)(\s+)("[^"]*"?|'[^']*'?|[^\s"'-][^\s"']*)`)
+})
 
 func mentionsSecret(line string) bool {
 	line = strings.ToLower(line)
