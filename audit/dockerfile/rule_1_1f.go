@@ -47,7 +47,7 @@ func (f *file) ownShell(at *instr) bool {
 // shell does something for it.
 func jsonForm(name string, line []string) string {
 	text := strings.Join(line, " ")
-	if strings.ContainsAny(text, "$&|;<>()`*?[]{}~#\"'\\=!\n") {
+	if redact(text) != text || strings.ContainsAny(text, "$&|;<>()`*?[]{}~#\"'\\=!\n") {
 		return ""
 	}
 	words := strings.Fields(text)
