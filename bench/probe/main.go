@@ -94,6 +94,7 @@ type programs struct {
 	standin, lprobe, health             string
 	healthProblem                       string
 	http, grpc, https, grpcs, ca        string
+	grpcBare                            string // where every call is answered at once
 }
 
 // build compiles the probe as images carry it, without the fast path, and the
@@ -166,7 +167,7 @@ func (p *programs) startServer(o options) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the server's ports: %w", err)
 	}
-	_, err = fmt.Sscan(line, &p.http, &p.grpc, &p.https, &p.grpcs)
+	_, err = fmt.Sscan(line, &p.http, &p.grpc, &p.https, &p.grpcs, &p.grpcBare)
 	return func() { in.Close(); _ = cmd.Wait() }, err
 }
 

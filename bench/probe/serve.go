@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,9 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,7 +24,7 @@ import (
 
 // serve answers the probes until its standard input ends. It is a process of
 // its own, so that its memory and garbage collection are not the runner's, and
-// prints the ports it listens on: http, grpc, https, grpcs.
+// prints the ports it listens on: http, grpc, https, grpcs, bare grpc.
 func serve(caFile string) error {
 	cert, caPEM, err := selfSigned()
 	if err != nil {
@@ -45,10 +42,11 @@ func serve(caFile string) error {
 	}
 	var ports []string
 	for _, start := range []func(net.Listener) error{
-		serveBare,
+		serveBareHTTP,
 		calls.Serve,
 		func(l net.Listener) error { return secure.ServeTLS(l, "", "") },
 		secureCalls.Serve,
+		serveBareGRPC,
 	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -62,32 +60,6 @@ func serve(caFile string) error {
 	_, err = os.Stdin.Read(make([]byte, 1))
 	_ = err // the end of the input is what was waited for
 	return nil
-}
-
-// serveBare answers HTTP one connection after another with blocking system
-// calls. How long a server takes is part of every wall time and the same for
-// all, so the less the better.
-func serveBare(l net.Listener) error {
-	file, err := l.(*net.TCPListener).File()
-	if err != nil {
-		return err
-	}
-	runtime.LockOSThread()
-	defer file.Close()
-	fd := int(file.Fd()) // which also makes it blocking
-	buf := make([]byte, 4096)
-	for {
-		conn, _, err := syscall.Accept(fd)
-		if err != nil {
-			return err
-		}
-		n, _ := syscall.Read(conn, buf)
-		if bytes.Contains(buf[:max(n, 0)], []byte("/slow")) {
-			time.Sleep(300 * time.Millisecond)
-		}
-		_, _ = syscall.Write(conn, []byte("HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"status\":\"UP\"}"))
-		_ = syscall.Close(conn)
-	}
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {
