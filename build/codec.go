@@ -89,7 +89,7 @@ const maxPending = 3
 type packer struct {
 	codec   codec
 	to      io.Writer
-	block   []byte
+	block   *[]byte // of blocks
 	pending []chan packed
 }
 
@@ -98,18 +98,24 @@ type packed struct {
 	err  error
 }
 
-var blocks = sync.Pool{New: func() any { return make([]byte, 0, blockSize) }}
+var blocks = sync.Pool{New: func() any { b := make([]byte, 0, blockSize); return &b }}
+
+func emptyBlock() *[]byte {
+	b := blocks.Get().(*[]byte)
+	*b = (*b)[:0]
+	return b
+}
 
 func newPacker(c codec, to io.Writer) *packer {
-	return &packer{codec: c, to: to, block: blocks.Get().([]byte)[:0]}
+	return &packer{codec: c, to: to, block: emptyBlock()}
 }
 
 func (p *packer) Write(data []byte) (int, error) {
 	total := len(data)
 	for len(data) > 0 {
-		n := min(len(data), blockSize-len(p.block))
-		p.block, data = append(p.block, data[:n]...), data[n:]
-		if len(p.block) == blockSize {
+		n := min(len(data), blockSize-len(*p.block))
+		*p.block, data = append(*p.block, data[:n]...), data[n:]
+		if len(*p.block) == blockSize {
 			if err := p.flush(); err != nil {
 				return 0, err
 			}
@@ -121,11 +127,11 @@ func (p *packer) Write(data []byte) (int, error) {
 // flush hands the block to a compressor and starts another.
 func (p *packer) flush() error {
 	block, result := p.block, make(chan packed, 1)
-	p.block, p.pending = blocks.Get().([]byte)[:0], append(p.pending, result)
+	p.block, p.pending = emptyBlock(), append(p.pending, result)
 	compressors <- struct{}{}
 	go func() {
-		data, err := p.codec.compress(block)
-		blocks.Put(block) //nolint:staticcheck // a slice header is small beside a block
+		data, err := p.codec.compress(*block)
+		blocks.Put(block)
 		<-compressors
 		result <- packed{data, err}
 	}()
@@ -149,7 +155,7 @@ func (p *packer) drain(most int) error {
 
 // Close writes what is left. An empty stream has no bytes.
 func (p *packer) Close() error {
-	if len(p.block) > 0 {
+	if len(*p.block) > 0 {
 		if err := p.flush(); err != nil {
 			return err
 		}
