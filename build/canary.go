@@ -137,7 +137,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) (
 	}
 	r, err := decoy.Emit(decoy.Options{
 		Binary: binary, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
-		Tier: d.Canary.Tier, Pad: d.Canary.Pad, Decoys: decoys(d.Canary), Each: settings(d.Canary), Exclude: d.Canary.Exclude, Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
+		Tier: d.Canary.Tier, Pad: d.Canary.Pad, Decoys: decoys(d.Canary), Each: settings(d.Canary), Exclude: exclude(d), Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
 		OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector, CA: []byte(d.Canary.CA), Zone: d.Canary.Zone,
 	})
 	if err != nil {
@@ -250,6 +250,15 @@ func settings(c *spec.Canary) map[string]decoy.Decoy {
 		m[name] = decoy.Decoy{Path: e.Path, Mode: e.Mode, OnTrip: e.OnTrip}
 	}
 	return m
+}
+
+// exclude leaves out decoys that stand where another project's images promise
+// that nothing is.
+func exclude(d *spec.Definition) []string {
+	if d.Compat == "" {
+		return d.Canary.Exclude
+	}
+	return append(slices.Clone(d.Canary.Exclude), "/usr/bin/sh")
 }
 
 func (img *Image) shadowed(p string) bool {

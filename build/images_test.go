@@ -12,6 +12,7 @@ import (
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/canary/alert"
 )
 
 // archiveOf is an archive of one suite with the given packages.
@@ -92,6 +93,10 @@ func TestCompatDistroless(t *testing.T) {
 	}
 	e, _, _ := img.Tree.Lookup("usr/lib/os-release")
 	plain := w.build(t, parse(t, definition), build.Options{}).Images[0]
+	trapped := content(t, w.build(t, parse(t, definition+"compat: distroless\ncanary: true\n"), build.Options{Canary: alert.NewMaster()}).Images[0])
+	if trapped["usr/bin/bash"] == "" || trapped["usr/bin/sh"] != "" {
+		t.Errorf("decoys: bash is %q, sh %q", trapped["usr/bin/bash"], trapped["usr/bin/sh"])
+	}
 	if p, owner, _ := plain.Tree.Lookup("usr/lib/os-release"); p.SHA256 == e.SHA256 || owner != "base-files" {
 		t.Error("the profile changes nothing")
 	}
