@@ -140,3 +140,34 @@ func TestWholeImageEffects(t *testing.T) {
 		t.Errorf("effects %v, unhandled %v", img.Effects, img.Unhandled)
 	}
 }
+
+// TestEveryPlatform composes for all six platforms, with probe and decoys.
+func TestEveryPlatform(t *testing.T) {
+	w := archiveOf(t, debtest.Package{Name: "data", Architecture: "all", Files: map[string]string{"usr/share/data": "d"}})
+	d := parse(t, "name: x\npackages: [data]\nprobe: {tls: false}\ncanary: true\nplatforms: [amd64, arm64, arm/v7, riscv64, ppc64le, s390x]")
+	r := w.build(t, d, build.Options{Canary: alert.NewMaster()})
+	var got []string
+	for _, img := range r.Images {
+		c, err := img.Image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimSuffix(c.Architecture+"/"+c.Variant, "/"))
+		tree := content(t, img)
+		if tree["usr/bin/probe"] == "" || tree["usr/bin/curl"] == "" {
+			t.Errorf("%s: probe %q, decoy %q", img.Platform, tree["usr/bin/probe"], tree["usr/bin/curl"])
+		}
+	}
+	if diff := cmp.Diff([]string{"amd64", "arm64/v8", "arm/v7", "riscv64", "ppc64le", "s390x"}, got); diff != "" {
+		t.Error(diff)
+	}
+	reporting := parse(t, "name: x\npackages: [data]\ncanary: {collector: \"https://alarms.example\"}\nplatforms: [s390x]")
+	l, err := build.Lock(t.Context(), w.archive, reporting, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = build.Assemble(t.Context(), reporting, l, build.Options{Cache: w.cache, Archive: w.archive, Canary: alert.NewMaster()})
+	if err == nil || !strings.Contains(err.Error(), "make build PLATFORMS=linux/s390x") {
+		t.Errorf("decoys that are not embedded: %v", err)
+	}
+}

@@ -98,12 +98,13 @@ func configOf(t *testing.T, tag string) config {
 	return c
 }
 
-// unpack unpacks the first image of a layout with another tool and returns
+// unpack unpacks a platform's image of a layout with another tool and returns
 // its root.
-func unpack(t *testing.T, layout string) string {
+func unpack(t *testing.T, layout, platform string) string {
 	t.Helper()
 	single, bundle := layout+"-single", layout+"-bundle"
-	run(t, "skopeo", "copy", "-q", "oci:"+layout, "oci:"+single+":latest")
+	arch, variant, _ := strings.Cut(strings.TrimPrefix(platform, "linux/"), "/")
+	run(t, "skopeo", "--override-arch", arch, "--override-variant", variant, "copy", "-q", "oci:"+layout, "oci:"+single+":latest")
 	run(t, "umoci", "unpack", "--image", single+":latest", bundle)
 	return filepath.Join(bundle, "rootfs")
 }

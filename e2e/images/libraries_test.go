@@ -74,7 +74,7 @@ func TestLoaderCache(t *testing.T) {
 	dir := t.TempDir()
 	layout := filepath.Join(dir, "python3")
 	hardstand(t, "build", "python3", "-q", "--no-canary", "-o", "oci:"+layout, "--platform", "linux/amd64")
-	root := unpack(t, layout)
+	root := unpack(t, layout, "linux/amd64")
 	read := func() []elf.Library {
 		t.Helper()
 		data, err := os.ReadFile(filepath.Join(root, "etc/ld.so.cache"))
