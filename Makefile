@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-scan fuzz docs clean
+.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -55,7 +55,7 @@ e2e-policy: ## the generated admission policies in the real Kyverno, policy-cont
 	@scripts/need docker-registry
 	@$(GO) test -tags e2e,e2epolicy -count=1 -timeout 60m -run TestPolicies ./e2e/sign
 
-bench: bench-build bench-probe bench-publish bench-canary bench-health bench-scan ## every benchmark
+bench: bench-build bench-probe bench-publish bench-canary bench-health bench-collector bench-scan ## every benchmark
 
 bench-build: build ## hardstand build beside mmdebstrap, buildah and docker build (needs root)
 	@scripts/need mmdebstrap buildah docker.io xz-utils
@@ -76,6 +76,11 @@ bench-health: ## app/health beside its peers
 
 bench-canary: ## decoys: from execution to alarm (needs root and Docker)
 	@$(GO) run ./bench/canary
+
+bench-collector: build ## the collector: throughput, burst, crashes, forgeries (with PostgreSQL)
+	@scripts/need postgresql
+	@$(GO) test ./canary/collector -run TestForgeries -count=1 -v -args -forgeries 1000000 | grep -v '^='
+	@$(GO) run ./bench/collector
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz $${FUZZTIME:-60s}

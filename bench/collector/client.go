@@ -130,6 +130,8 @@ func (k *maker) forged() []byte {
 
 // load is what several clients saw.
 type load struct {
+	done, forgeries atomic.Int64
+
 	mu       sync.Mutex
 	latency  []time.Duration
 	acked    []alert.Nonce
@@ -180,6 +182,7 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 			time.Sleep(20 * time.Millisecond)
 		}
 		if ctx.Err() == nil {
+			l.done.Add(1)
 			latency, acked = append(latency, time.Since(began)), append(acked, nonce)
 		}
 	}
@@ -199,6 +202,11 @@ func (l *load) forge(ctx context.Context, address string, k *maker, pace time.Du
 			due = due.Add(pace)
 			time.Sleep(time.Until(due))
 		}
+		if pace == 0 && l.forgeries.Load() > l.done.Load() {
+			time.Sleep(time.Millisecond) // an equal stream, not more
+			continue
+		}
+		l.forgeries.Add(1)
 		switch status, err := c.post(k.forged()); {
 		case err != nil:
 			time.Sleep(20 * time.Millisecond)

@@ -14,6 +14,7 @@ import (
 
 type options struct {
 	bin      string
+	sqlite   bool
 	postgres bool
 	length   time.Duration
 	conns    int
@@ -27,6 +28,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin/hardstand-collector", "the `program`")
+	flag.BoolVar(&o.sqlite, "sqlite", true, "measure with SQLite")
 	flag.BoolVar(&o.postgres, "postgres", true, "also measure with PostgreSQL")
 	flag.DurationVar(&o.length, "length", 20*time.Second, "of the throughput run")
 	flag.IntVar(&o.conns, "conns", 128, "connections of the genuine clients; as many forge")
@@ -53,7 +55,7 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		for _, postgres := range []bool{false, true} {
-			if postgres && !o.postgres {
+			if postgres && !o.postgres || !postgres && !o.sqlite {
 				continue
 			}
 			if err := part.run(ctx, o, postgres); err != nil {

@@ -41,7 +41,7 @@ type Options struct {
 const (
 	atOnce = 16              // messages of one claim
 	look   = time.Second     // how often a worker looks for what another collector queued
-	spare  = 5 * time.Second // of a lease beyond the attempts it covers
+	spare  = 5 * time.Second // of a lease beyond the attempts it covers, and of notes at the end
 )
 
 // Outbox has one worker per sink.
@@ -113,7 +113,10 @@ func (b *Outbox) work(ctx context.Context, s Sink, wake <-chan struct{}) {
 // rest of the lease is short.
 func (b *Outbox) deliver(ctx context.Context, s Sink) bool {
 	o := b.options
-	due, err := o.Store.Claim(ctx, s.Name(), atOnce, atOnce*o.Timeout+spare, o.Now())
+	// The lease is short, because what a collector held when it was killed
+	// waits for its end. It covers one attempt begun before its middle.
+	claimed := time.Now()
+	due, err := o.Store.Claim(ctx, s.Name(), atOnce, 2*o.Timeout+spare, o.Now())
 	if err != nil {
 		if ctx.Err() == nil {
 			o.Log.Error("outbox could not be read", "sink", s.Name(), "error", err)
@@ -121,6 +124,10 @@ func (b *Outbox) deliver(ctx context.Context, s Sink) bool {
 		return false
 	}
 	for i, d := range due {
+		if time.Since(claimed) > o.Timeout {
+			b.release(due[i:])
+			return true
+		}
 		if o.Link != "" {
 			d.Message.Link = fmt.Sprintf("%s/incidents/%d", strings.TrimRight(o.Link, "/"), d.Incident)
 		}

@@ -62,6 +62,12 @@ func Open(ctx context.Context, location string) (*DB, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.closeDatabases())
 	}
+	if !db.dialect.shared {
+		// Whoever held these is gone: this is the only collector.
+		if _, err := db.write.ExecContext(ctx, "UPDATE deliveries SET due = 0 WHERE done = 0"); err != nil {
+			return nil, errors.Join(wrap("open store", err), db.closeDatabases())
+		}
+	}
 	background, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	if db.dialect.shared {
