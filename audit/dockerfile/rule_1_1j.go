@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -40,6 +41,7 @@ func (c *check) undefined(s *stage) {
 	// An external base brings variables that the file does not show; PATH and
 	// those that a stage extends are the usual ones.
 	external := root.base != "scratch"
+	asked := map[string]bool{}
 	for _, in := range s.instrs {
 		if in.onbuild {
 			continue
@@ -52,6 +54,12 @@ func (c *check) undefined(s *stage) {
 				case own[name] && !external:
 					c.warn(spot{in: in, alias: "DL3044", observed: "$" + name + " is used in the ENV that defines it", expected: "an ENV of its own before it"})
 				case external && (own[name] || maybeInherited(name)):
+				case external && !c.global(name):
+					// Only a warning would be sure; the base may define it.
+					if !asked[name] {
+						asked[name] = true
+						c.unknown("the environment of "+root.base, "$"+name+" on line "+strconv.Itoa(in.start))
+					}
 				default:
 					c.warn(spot{in: in, alias: "UndefinedVar", observed: "$" + name + " is not defined here", expected: "ARG " + name + " or ENV " + name + "=... before this line"})
 				}
@@ -61,6 +69,19 @@ func (c *check) undefined(s *stage) {
 			known[name] = true
 		}
 	}
+}
+
+// global reports whether a name is an ARG before the first FROM, which does
+// not reach into stages by itself.
+func (f *file) global(name string) bool {
+	for _, in := range f.meta {
+		for _, a := range in.cmd.(*instructions.ArgCommand).Args {
+			if a.Key == name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // maybeInherited reports whether images commonly define a variable.

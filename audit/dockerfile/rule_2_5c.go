@@ -63,10 +63,10 @@ func removedLater(calls []call, name string) bool {
 	group := map[string]bool{name: true}
 	for _, c := range calls {
 		for i, a := range c.args {
-			if (a == "--virtual" || a == "-t") && i+1 < len(c.args) && c.has(name) {
+			if (a == "--virtual" || a == "-t") && i+1 < len(c.args) && c.names(name) {
 				group[c.args[i+1]] = true
 			}
-			if v, ok := strings.CutPrefix(a, "--virtual="); ok && c.has(name) {
+			if v, ok := strings.CutPrefix(a, "--virtual="); ok && c.names(name) {
 				group[v] = true
 			}
 		}
@@ -80,6 +80,16 @@ func removedLater(calls []call, name string) bool {
 					return true
 				}
 			}
+		}
+	}
+	return false
+}
+
+// names reports whether a call names a package, with a version or without.
+func (c call) names(pkg string) bool {
+	for _, a := range c.args {
+		if rest, ok := strings.CutPrefix(a, pkg); ok && (rest == "" || strings.ContainsAny(rest[:1], "=<>~@")) {
+			return true
 		}
 	}
 	return false

@@ -25,6 +25,8 @@ var rule26b = rule{audit.Rule{
 	switch {
 	case strings.Contains(name, "$"):
 		c.unknown("the value of the build arguments in USER "+user, "USER "+user)
+	case name == "root":
+		c.notApplicable("the user is root; see CHG-2.6a")
 	case strings.Trim(name, "0123456789") != "":
 		c.warn(spot{in: in, observed: "USER " + user, expected: "a number, and in a group a number too"})
 	default:
