@@ -11,11 +11,12 @@ import (
 	"github.com/hardstand/hardstand/audit/image"
 	"github.com/hardstand/hardstand/audit/scan"
 	"github.com/hardstand/hardstand/audit/workflow"
+	"github.com/hardstand/hardstand/audit/workload"
 )
 
 // Rules returns all rules in order of their ids.
 func Rules() []audit.Rule {
-	all := slices.Concat(dockerfile.Rules(), image.Rules(), workflow.Rules(), scan.Rules())
+	all := slices.Concat(dockerfile.Rules(), image.Rules(), workflow.Rules(), workload.Rules(), scan.Rules())
 	slices.SortFunc(all, func(a, b audit.Rule) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

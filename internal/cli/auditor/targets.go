@@ -48,6 +48,11 @@ func auditors() map[audit.Kind]auditFunc {
 		audit.Workflow:   auditWorkflow,
 		audit.Inventory:  auditPackages,
 		audit.Image:      auditImage,
+		audit.Kubernetes: auditWorkload,
+		audit.Compose:    auditWorkload,
+		audit.ECS:        auditWorkload,
+		audit.Docker:     auditWorkload,
+		audit.Export:     auditWorkload,
 	}
 }
 

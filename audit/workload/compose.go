@@ -1,0 +1,232 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// compose reads a Compose file. compose-go puts extensions and short forms in
+// place; the lines come from the document itself. Files that it includes or
+// extends are not opened: what they say is unknown, and noted.
+func (f *file) compose(ctx context.Context, in Input, o Options) error {
+	if len(f.docs) == 0 {
+		return fmt.Errorf("it is empty")
+	}
+	d := f.docs[0]
+	project, err := load(ctx, in, d, o, true)
+	if err != nil {
+		if project, err = load(ctx, in, d, o, false); err != nil {
+			return err
+		}
+	}
+	if object(d.value)["include"] != nil {
+		f.notes = append(f.notes, "files that it includes are not opened: audit the output of docker compose config")
+	}
+	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
+		if extends := object(object(object(object(d.value)["services"])[name])["extends"]); extends["file"] != nil {
+			f.notes = append(f.notes, "service "+shorten(name)+" extends another file, which is not opened: audit the output of docker compose config")
+		}
+		s := project.Services[name]
+		f.containers = append(f.containers, service(d, name, &s))
+	}
+	return nil
+}
+
+// load reads the model. A variable that nobody gave stays as it is written;
+// where a number is expected that fails, and it is left empty then.
+func load(ctx context.Context, in Input, d *document, o Options, keep bool) (*types.Project, error) {
+	model, ok := d.value.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("it is no mapping")
+	}
+	details := types.ConfigDetails{
+		ConfigFiles: []types.ConfigFile{{Filename: in.Name, Config: maps.Clone(model)}},
+		Environment: types.Mapping(maps.Clone(o.Env)), WorkingDir: "/",
+	}
+	return loader.LoadWithContext(ctx, details, func(l *loader.Options) {
+		l.SetProjectName("audited", true)
+		l.SkipInclude, l.SkipConsistencyCheck, l.SkipNormalization, l.SkipResolveEnvironment, l.SkipResolveLabels = true, true, true, true, true
+		l.SkipExtends = extendsFile(model)
+		l.ResolvePaths = false
+		l.Profiles = []string{"*"}
+		if l.Interpolate == nil {
+			l.Interpolate = &interpolation.Options{}
+		}
+		l.Interpolate.LookupValue = func(key string) (string, bool) {
+			if v, ok := o.Env[key]; ok || !keep {
+				return v, ok
+			}
+			return "", false
+		}
+		if keep {
+			l.SkipInterpolation = !substitutable(model, o.Env)
+		}
+	})
+}
+
+// substitutable reports whether every variable has a value or default, so
+// that putting them in place loses nothing.
+func substitutable(v any, env map[string]string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, x := range v {
+			if !substitutable(x, env) {
+				return false
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if !substitutable(x, env) {
+				return false
+			}
+		}
+	case string:
+		rest := strings.ReplaceAll(v, "$$", "")
+		for {
+			_, after, ok := strings.Cut(rest, "$")
+			if !ok {
+				return true
+			}
+			name := strings.TrimPrefix(after, "{")
+			end := strings.IndexFunc(name, func(r rune) bool {
+				return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+			})
+			if end < 0 {
+				end = len(name)
+			}
+			_, have := env[name[:end]]
+			if !have && !strings.HasPrefix(name[end:], "-") && !strings.HasPrefix(name[end:], ":-") {
+				return false
+			}
+			rest = name[end:]
+		}
+	}
+	return true
+}
+
+func extendsFile(model map[string]any) bool {
+	for _, s := range object(model["services"]) {
+		if object(object(s)["extends"])["file"] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func service(d *document, name string, s *types.ServiceConfig) *container {
+	at := "/services/" + escape(name)
+	k := &container{doc: d, name: "service " + shorten(name), role: main, at: at, na: map[string]string{"3.5t": "only ECS has task and execution roles"}}
+	k.image = field{s.Image, s.Image != "", at + "/image"}
+	if s.Image == "" && s.Build != nil {
+		for _, id := range []string{"2.2q", "2.2r"} {
+			k.na[id] = "it is built from a Dockerfile, which is audited by itself"
+		}
+	}
+	k.user = field{s.User, s.User != "", at + "/user"}
+	k.readOnly = field{strconv.FormatBool(s.ReadOnly), s.ReadOnly, at + "/read_only"}
+	k.privileged = field{strconv.FormatBool(s.Privileged), s.Privileged, at + "/privileged"}
+	k.capabilities(s.CapDrop, s.CapAdd, at+"/cap_drop", at+"/cap_add")
+	k.securityOptions(s.SecurityOpt, at+"/security_opt", s.Privileged)
+	for key, mode := range map[string]string{"network_mode": s.NetworkMode, "pid": s.Pid, "ipc": s.Ipc, "uts": s.Uts, "userns_mode": s.UserNSMode} {
+		if mode == "host" {
+			k.host = append(k.host, field{key, true, at + "/" + key})
+		}
+	}
+	k.limits(s, at)
+	k.composeMounts(s, at)
+	for _, key := range slices.Sorted(maps.Keys(s.Environment)) {
+		if v := s.Environment[key]; v != nil {
+			k.env = append(k.env, variable{name: key, value: *v, at: environmentAt(d, at, key)})
+		}
+	}
+	k.health(s, at)
+	return k
+}
+
+// environmentAt is where a variable stands: environment is a list or a
+// mapping.
+func environmentAt(d *document, at, key string) string {
+	_, env := descend(d, at+"/environment")
+	for i, v := range array(env) {
+		if name, _, _ := strings.Cut(text(v), "="); name == key {
+			return fmt.Sprintf("%s/environment/%d", at, i)
+		}
+	}
+	return at + "/environment/" + escape(key)
+}
+
+// descend follows a pointer through values.
+func descend(d *document, pointer string) (bool, any) {
+	v := d.value
+	for _, part := range strings.Split(pointer, "/")[1:] {
+		m := object(v)
+		if m == nil {
+			return false, nil
+		}
+		v = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
+	}
+	return v != nil, v
+}
+
+func (k *container) limits(s *types.ServiceConfig, at string) {
+	k.memory = field{fmt.Sprint(int64(s.MemLimit)), s.MemLimit > 0, at + "/mem_limit"}
+	k.cpu = field{fmt.Sprint(s.CPUS), s.CPUS > 0 || s.CPUQuota > 0, at + "/cpus"}
+	k.processes = field{fmt.Sprint(s.PidsLimit), s.PidsLimit > 0, at + "/pids_limit"}
+	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
+		return
+	}
+	l, where := s.Deploy.Resources.Limits, at+"/deploy/resources/limits"
+	if l.MemoryBytes > 0 {
+		k.memory = field{fmt.Sprint(int64(l.MemoryBytes)), true, where + "/memory"}
+	}
+	if l.NanoCPUs > 0 {
+		k.cpu = field{fmt.Sprint(l.NanoCPUs), true, where + "/cpus"}
+	}
+	if l.Pids > 0 {
+		k.processes = field{fmt.Sprint(l.Pids), true, where + "/pids"}
+	}
+}
+
+func (k *container) composeMounts(s *types.ServiceConfig, at string) {
+	for i, t := range s.Tmpfs {
+		target, options, _ := strings.Cut(t, ":")
+		k.mounts = append(k.mounts, mount{kind: "tmpfs", target: target, options: options, bounded: strings.Contains(options, "size="), at: fmt.Sprintf("%s/tmpfs/%d", at, i)})
+	}
+	for i, v := range s.Volumes {
+		m := mount{kind: v.Type, source: v.Source, target: v.Target, readOnly: v.ReadOnly, fixed: true, bounded: true, at: fmt.Sprintf("%s/volumes/%d", at, i)}
+		if v.Type == "tmpfs" {
+			m.bounded = v.Tmpfs != nil && v.Tmpfs.Size > 0
+		}
+		k.mounts = append(k.mounts, m)
+	}
+	if s.UseAPISocket {
+		k.mounts = append(k.mounts, mount{kind: "bind", source: "/var/run/docker.sock", target: "/var/run/docker.sock", at: at + "/use_api_socket"})
+	}
+}
+
+func (k *container) health(s *types.ServiceConfig, at string) {
+	h := s.HealthCheck
+	if h == nil {
+		return
+	}
+	p := probe{name: "healthcheck", at: at + "/healthcheck/test", form: "exec"}
+	switch {
+	case h.Disable || len(h.Test) > 0 && h.Test[0] == "NONE":
+		p.form = "none"
+	case len(h.Test) == 0:
+		return // interval and the like; the image's own test stays
+	case h.Test[0] == "CMD":
+		p.argv = h.Test[1:]
+	default:
+		p.form, p.argv = "shell", h.Test
+	}
+	k.probes = append(k.probes, p)
+}
