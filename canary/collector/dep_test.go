@@ -12,6 +12,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/hardstand/hardstand/canary/alert":              "the wire form of alarms",
 		"github.com/hardstand/hardstand/canary/decoy/...":          "the register of decoys",
 		"github.com/hardstand/hardstand/canary/internal/...":       "through the decoys",
+		"github.com/hardstand/hardstand/canary/register":           "registers as they are sealed",
 		"github.com/hardstand/hardstand/canary/token":              "the register of credential files",
 		"github.com/hardstand/hardstand/canary/collector/noise":    "how loud",
 		"github.com/hardstand/hardstand/canary/collector/outbox":   "delivery",

@@ -19,11 +19,12 @@ import (
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/canary/collector/store"
 	"github.com/hardstand/hardstand/canary/decoy"
+	planted "github.com/hardstand/hardstand/canary/register"
 	"github.com/hardstand/hardstand/canary/token"
 )
 
 const (
-	maxFile  = 1 << 20 // bytes of a register
+	maxFile  = planted.MaxFile // bytes
 	maxFiles = 100_000
 )
 
@@ -32,6 +33,7 @@ type Register struct {
 	masters  []alert.Master
 	canaries map[string]*store.Canary
 	tokens   map[string][]Token // by kind
+	skipped  []string
 }
 
 // Token is a planted credential file.
@@ -44,7 +46,8 @@ type Token struct {
 }
 
 // Load reads master secrets and registers. Each path is a file or a directory
-// whose *.json files are read.
+// whose *.register and *.json files are read. Files of a directory that none of
+// the masters opens are another's and left out; see Skipped.
 func Load(masters []alert.Master, paths ...string) (*Register, error) {
 	r := &Register{masters: masters, canaries: map[string]*store.Canary{}, tokens: map[string][]Token{}}
 	if len(masters) == 0 {
@@ -53,13 +56,17 @@ func Load(masters []alert.Master, paths ...string) (*Register, error) {
 	count := 0
 	for _, path := range paths {
 		err := filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || file != path && filepath.Ext(file) != ".json" {
+			if err != nil || d.IsDir() || file != path && filepath.Ext(file) != ".json" && filepath.Ext(file) != planted.Extension {
 				return err
 			}
 			if count++; count > maxFiles {
 				return fmt.Errorf("more than %d files", maxFiles)
 			}
-			return r.load(file)
+			if err := r.load(file); !errors.Is(err, planted.ErrKey) || file == path {
+				return err
+			}
+			r.skipped = append(r.skipped, file)
+			return nil
 		})
 		if err != nil {
 			return nil, fmt.Errorf("load register: %w", err)
@@ -99,10 +106,13 @@ type written struct {
 	Version int             `json:"version"`
 }
 
-// Add reads one register of at most 1 MB.
+// Add reads one register of at most 4 MB, sealed or plain.
 func (r *Register) Add(text []byte) error {
 	if len(text) > maxFile {
 		return fmt.Errorf("parse register: more than %d bytes", maxFile)
+	}
+	if _, err := planted.Build(text); err == nil {
+		return r.addSealed(text)
 	}
 	var w written
 	if err := json.Unmarshal(text, &w); err != nil {
@@ -126,6 +136,40 @@ func (r *Register) Add(text []byte) error {
 	}
 	return errors.New("parse register: it lists neither decoys nor tokens; is it what `hardstand build` or `hardstand canary token` wrote?")
 }
+
+// addSealed reads what `build` and `canary token` keep.
+func (r *Register) addSealed(text []byte) error {
+	rec, err := planted.Open(text, r.masters...)
+	if err != nil {
+		return err
+	}
+	c, err := r.canary(rec.Build)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(r.addDecoys(rec.Build, rec.Digest, rec.Decoys), r.addTokens(rec.Build, rec.Tokens)); err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		to   *string
+		from string
+	}{{&c.Image, rec.Image}, {&c.Digest, rec.Digest}, {&c.Owner, rec.Owner}, {&c.Route, rec.Route}} {
+		if one.from != "" {
+			*one.to = one.from
+		}
+	}
+	for kind, list := range r.tokens {
+		for i := range list {
+			if list[i].Build == rec.Build {
+				r.tokens[kind][i].Image, r.tokens[kind][i].Owner, r.tokens[kind][i].Route = c.Image, c.Owner, c.Route
+			}
+		}
+	}
+	return nil
+}
+
+// Skipped lists files that none of the masters opens.
+func (r *Register) Skipped() []string { return r.skipped }
 
 func (r *Register) canary(build string) (*store.Canary, error) {
 	if err := alert.CheckName(build); err != nil {

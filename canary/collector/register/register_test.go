@@ -10,6 +10,7 @@ import (
 
 	"github.com/hardstand/hardstand/canary/alert"
 	"github.com/hardstand/hardstand/canary/decoy"
+	planted "github.com/hardstand/hardstand/canary/register"
 	"github.com/hardstand/hardstand/canary/token"
 )
 
@@ -31,6 +32,22 @@ func TestForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	sealed, err := planted.Seal(m, planted.Record{Build: "api", Image: "api:2", Digest: "sha256:2", Owner: "team-api", Decoys: &d.Register})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := planted.Seal(alert.NewMaster(), planted.Record{Build: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"api.register": sealed, "other.register": foreign} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Load([]alert.Master{m}, filepath.Join(dir, "other.register")); err == nil {
+		t.Error("a named file that cannot be opened was left out")
+	}
 	for name, v := range map[string]any{
 		"tokens.json": tokens, "decoys.json": d.Register,
 		"image.json": map[string]any{"digest": "sha256:1", "register": map[string]any{"build": "web", "decoys": d.Register}},
@@ -50,8 +67,14 @@ func TestForms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(r.Skipped()) != 1 {
+		t.Errorf("skipped: %v", r.Skipped())
+	}
 	all := r.Canaries()
-	if len(all) != 1 || all[0].Image != "web:1" || all[0].Digest != "sha256:1" || all[0].Owner != "team-web" || len(all[0].Decoys) != 1 || len(all[0].Tokens) != 2 {
+	if len(all) != 2 || all[0].Build != "api" || all[0].Digest != "sha256:2" || all[0].Owner != "team-api" || len(all[0].Decoys) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	if all = all[1:]; all[0].Image != "web:1" || all[0].Digest != "sha256:1" || all[0].Owner != "team-web" || len(all[0].Decoys) != 1 || len(all[0].Tokens) != 2 {
 		t.Errorf("%+v", all)
 	}
 	found, ok := r.Token("aws", tokens.Tokens[0].ID)

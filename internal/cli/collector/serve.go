@@ -187,6 +187,9 @@ func (o serveOptions) options(ctx context.Context, f *cli.Frame, log *slog.Logge
 	if err != nil {
 		return none, err
 	}
+	for _, file := range known.Skipped() {
+		log.Warn("register was left out: it belongs to another master secret", "file", file)
+	}
 	token, err := readToken(o.ingestToken)
 	if err != nil {
 		return none, err
