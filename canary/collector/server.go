@@ -33,6 +33,7 @@ type Listen struct {
 	Address        string
 	Certificate    *Certificate // nil: plain HTTP, behind a proxy that ends TLS
 	MaxConnections int
+	Browsers       bool // visitors are people: no client certificate is asked for
 	Log            *slog.Logger
 	Ready          func(net.Addr) // called once the socket is open; may be nil
 }
@@ -61,6 +62,9 @@ func Serve(ctx context.Context, l Listen, handler http.Handler) error {
 		// A client certificate is asked for and not verified: some credential
 		// files hold one, and its key is the identity.
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.Certificate.Get, ClientAuth: tls.RequestClientCert}
+		if l.Browsers {
+			server.TLSConfig.ClientAuth = tls.NoClientCert
+		}
 	}
 	ended := make(chan error, 1)
 	go func() {

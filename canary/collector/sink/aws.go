@@ -50,14 +50,14 @@ func (c cloud) sign(b base, service string) func(*http.Request, []byte) error {
 	return func(req *http.Request, body []byte) error {
 		var keys aws.Credentials
 		var err error
-		if keys.AccessKeyID, err = b.secret(c.KeyID); err != nil {
+		if keys.AccessKeyID, err = b.Secret(c.KeyID); err != nil {
 			return err
 		}
-		if keys.SecretAccessKey, err = b.secret(c.Key); err != nil {
+		if keys.SecretAccessKey, err = b.Secret(c.Key); err != nil {
 			return err
 		}
 		if !c.Token.IsZero() {
-			if keys.SessionToken, err = b.secret(c.Token); err != nil {
+			if keys.SessionToken, err = b.Secret(c.Token); err != nil {
 				return err
 			}
 		}

@@ -250,9 +250,9 @@ func (s *Secret) UnmarshalYAML(n *yaml.Node) error {
 // IsZero says that nothing is referred to.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// secret reads the value. A file is read at each use, so that it can be
+// Secret reads the value. A file is read at each use, so that it can be
 // replaced while the collector runs.
-func (o Options) secret(s Secret) (string, error) {
+func (o Options) Secret(s Secret) (string, error) {
 	if s.Env != "" {
 		if v := o.Getenv(s.Env); v != "" {
 			return v, nil
@@ -278,7 +278,7 @@ func (o Options) need(name string, s Secret) error {
 	if s.IsZero() {
 		return fmt.Errorf("%s is missing; use {file: PATH} or {env: NAME}", name)
 	}
-	if _, err := o.secret(s); err != nil {
+	if _, err := o.Secret(s); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -303,7 +303,7 @@ type secretURL struct {
 }
 
 func (o Options) secretAddress(s Secret) (string, error) {
-	text, err := o.secret(s)
+	text, err := o.Secret(s)
 	if err != nil {
 		return "", err
 	}

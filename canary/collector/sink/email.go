@@ -106,7 +106,7 @@ func (e *email) client() (*mail.Client, error) {
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}
 	if s.Username != "" {
-		password, err := e.secret(s.Password)
+		password, err := e.Secret(s.Password)
 		if err != nil {
 			return nil, err
 		}

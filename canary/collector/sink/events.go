@@ -73,7 +73,7 @@ func (w *webhook) Send(ctx context.Context, m store.Message) error {
 func (w *webhook) sign(id, stamp string, body []byte) (string, error) {
 	var all []string
 	for _, ref := range w.keys {
-		text, err := w.secret(ref)
+		text, err := w.Secret(ref)
 		if err != nil {
 			return "", err
 		}
@@ -128,7 +128,7 @@ func openCloudEvents(b base) (Sink, error) {
 func (c *cloudEvents) Send(ctx context.Context, m store.Message) error {
 	header := map[string]string{"Content-Type": "application/cloudevents+json; charset=utf-8"}
 	if !c.bearer.IsZero() {
-		token, err := c.secret(c.bearer)
+		token, err := c.Secret(c.bearer)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func openOTLP(b base) (Sink, error) {
 func (o *otlp) Send(ctx context.Context, m store.Message) error {
 	header := map[string]string{}
 	for name, ref := range o.headers {
-		value, err := o.secret(ref)
+		value, err := o.Secret(ref)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func openPagerDuty(b base) (Sink, error) {
 
 // Send triggers or resolves the incident's alert.
 func (p *pagerDuty) Send(ctx context.Context, m store.Message) error {
-	key, err := p.secret(p.key)
+	key, err := p.Secret(p.key)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func openOpsgenie(b base) (Sink, error) {
 
 // Send creates or closes the alert whose alias is the incident's key.
 func (o *opsgenie) Send(ctx context.Context, m store.Message) error {
-	key, err := o.secret(o.key)
+	key, err := o.Secret(o.key)
 	if err != nil {
 		return err
 	}
@@ -210,13 +210,13 @@ func (a *alertmanager) Send(ctx context.Context, m store.Message) error {
 func (a *alertmanager) authorize(req *http.Request) error {
 	switch {
 	case a.username != "":
-		password, err := a.secret(a.password)
+		password, err := a.Secret(a.password)
 		if err != nil {
 			return err
 		}
 		req.SetBasicAuth(a.username, password)
 	case !a.bearer.IsZero():
-		token, err := a.secret(a.bearer)
+		token, err := a.Secret(a.bearer)
 		if err != nil {
 			return err
 		}

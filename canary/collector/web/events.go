@@ -18,9 +18,15 @@ type streams struct {
 	mu  sync.Mutex
 	all int
 	of  map[string]int
+
+	once    sync.Once
+	stopped chan struct{}
 }
 
-func newStreams() *streams { return &streams{of: map[string]int{}} }
+func newStreams() *streams { return &streams{of: map[string]int{}, stopped: make(chan struct{})} }
+
+// Stop ends the event streams, so that a server can shut down.
+func (d *Dashboard) Stop() { d.streams.once.Do(func() { close(d.streams.stopped) }) }
 
 func (s *streams) enter(session string) bool {
 	s.mu.Lock()
@@ -60,6 +66,9 @@ func (d *Dashboard) getEvents(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
+	if control.SetReadDeadline(time.Time{}) != nil { // the server's is for requests with an end
+		return
+	}
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	last := int64(-1)
@@ -81,6 +90,8 @@ func (d *Dashboard) getEvents(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-r.Context().Done():
+			return
+		case <-d.streams.stopped:
 			return
 		case <-wake:
 		case <-tick.C:

@@ -43,8 +43,12 @@ type desk struct {
 func open(t *testing.T, change func(*Options)) *desk {
 	t.Helper()
 	d := &desk{Server: httptest.NewUnstartedServer(nil), store: webtest.Store(t), clock: new(atomic.Int64)}
+	d.Config.ReadTimeout = time.Second // event streams have to outlive it
 	d.Start()
-	t.Cleanup(d.Close)
+	t.Cleanup(func() {
+		d.Stop()
+		d.Close()
+	})
 	token, hash := NewToken()
 	d.token = token
 	o := Options{Store: d.store, BaseURL: d.URL, AdminHash: hash, Now: func() time.Time { return time.Now().Add(time.Duration(d.clock.Load()) * time.Second) }}
@@ -519,6 +523,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 		}
 	}
 	first := next()
+	time.Sleep(1200 * time.Millisecond)
 	webtest.Commit(t, d.store, webtest.Shell("shop", time.Now()))
 	if second := next(); second == first {
 		t.Errorf("revision %s, then %s", first, second)

@@ -21,7 +21,7 @@ func canaryCommand(f *cli.Frame) *cobra.Command {
 		Example: `  hardstand canary keygen
   docker logs app 2>&1 | hardstand canary read`,
 	}
-	cmd.AddCommand(canaryKeygenCommand(f), canaryReadCommand(f), canaryRegisterCommand(f), canaryTokenCommand(f), canaryLintCommand(f), collectorCommand(f), canaryTestCommand(f))
+	cmd.AddCommand(canaryKeygenCommand(f), canaryReadCommand(f), canaryRegisterCommand(f), canaryTokenCommand(f), canaryLintCommand(f), collectorCommand(f), canaryTestCommand(f), canaryAdminTokenCommand(f))
 	return cmd
 }
 

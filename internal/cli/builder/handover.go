@@ -36,3 +36,8 @@ func canaryTestCommand(f *cli.Frame) *cobra.Command {
 	return cli.HandOver(f, collectorExecutable, "Fire a drill through the whole way and report each sink",
 		"  hardstand canary test https://alarms.example.com", "canary", "test")
 }
+
+func canaryAdminTokenCommand(f *cli.Frame) *cobra.Command {
+	return cli.HandOver(f, collectorExecutable, "Make a token for signing in to the dashboard",
+		"  hardstand canary admin-token admin.token", "canary", "admin-token")
+}

@@ -18,6 +18,8 @@ import (
 // config is the file that --config names.
 type config struct {
 	sink.Section `yaml:",inline"`
+	Dashboard    dashboardConfig   `yaml:"dashboard"`
+	Credentials  credentialsConfig `yaml:"credentials"`
 }
 
 // readConfig reads the file; unknown keys are errors. No file is an empty one.

@@ -24,7 +24,7 @@ func New(f *cli.Frame) *cobra.Command {
 		Version: f.Version,
 	}
 	canary := &cobra.Command{Use: "canary", Short: "The alarms of decoys", Example: "  hardstand canary collector --help"}
-	canary.AddCommand(serveCommand(f), testCommand(f))
+	canary.AddCommand(serveCommand(f), testCommand(f), adminTokenCommand(f))
 	root.AddCommand(canary)
 	return root
 }

@@ -144,12 +144,17 @@ func runServe(ctx context.Context, f *cli.Frame, o serveOptions) (err error) {
 	}
 	defer c.Close()
 	group, ctx := errgroup.WithContext(ctx)
+	outer, err := o.outer(f, c, options, certificate, log)
+	if err != nil {
+		return err
+	}
 	ready := func(what string) func(net.Addr) {
 		return func(at net.Addr) { log.Info("listening", "for", what, "address", at.String()) }
 	}
 	group.Go(func() error {
-		return collector.Serve(ctx, collector.Listen{Address: o.listen, Certificate: certificate, Log: log, Ready: ready("alarms")}, c.Handler())
+		return collector.Serve(ctx, collector.Listen{Address: o.listen, Certificate: certificate, Log: log, Ready: ready("alarms")}, outer.handler(c.Handler()))
 	})
+	outer.run(ctx, group)
 	if o.metrics != "" {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))

@@ -24,10 +24,11 @@ const Build = "web-1"
 // Plant is a home directory with all credential files, and the book that knows
 // them.
 type Plant struct {
-	Home   string
-	Master alert.Master
-	Book   *listen.Book
-	Seen   chan store.Observation
+	Home     string
+	Register token.Register
+	Master   alert.Master
+	Book     *listen.Book
+	Seen     chan store.Observation
 }
 
 // New plants the files of an endpoint below a new directory.
@@ -47,6 +48,7 @@ func New(t *testing.T, endpoint string, ca []byte) *Plant {
 			t.Fatal(err)
 		}
 	}
+	p.Register = made.Register
 	p.Book = listen.NewBook()
 	p.Book.Add(p.Master, "other", Build)
 	return p
