@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -72,64 +71,50 @@ func browser(t *testing.T) context.Context {
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx); cancel() })
 	ctx, done := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(done)
-	err = chromedp.Listen(ctx, func(event any) {
+	chromedp.ListenTarget(ctx, func(event any) {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "401") {
+			if e.Entry.Level == log.LevelError && !strings.Contains(e.Entry.Text, "401") {
 				t.Errorf("browser: %s %s", e.Entry.Text, e.Entry.URL)
 			}
 		case *runtime.EventExceptionThrown:
 			t.Errorf("browser: %v", e.ExceptionDetails)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return ctx
 }
 
 func (d *desk) do(t *testing.T, actions ...step) {
 	t.Helper()
-	if err := chromedp.Do(d.browser, actions...); err != nil {
-		text, _ := chromedp.Run(d.browser, chromedp.Text(css("body")))
+	if err := chromedp.Run(d.browser, actions...); err != nil {
+		var text string
+		_ = chromedp.Run(d.browser, chromedp.Evaluate("document.body.innerText", &text))
 		t.Fatalf("%v; the page says: %s", err, text)
 	}
 }
 
 func (d *desk) text(t *testing.T, selector string) string {
 	t.Helper()
-	return strings.Join(strings.Fields(value(t, d, chromedp.TextContent(css(selector)))), " ")
+	return strings.Join(strings.Fields(value[string](t, d, fmt.Sprintf("document.querySelector(%q).textContent", selector))), " ")
 }
 
-type (
-	step = chromedp.Action[chromedp.Void]
-	css  = chromedp.CSS
-)
+type step = chromedp.Action
 
-func value[T any](t *testing.T, d *desk, a chromedp.Action[T]) T {
+// value evaluates an expression in the page.
+func value[T any](t *testing.T, d *desk, expression string) (v T) {
 	t.Helper()
-	v, err := chromedp.Run(d.browser, a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d.do(t, chromedp.Evaluate(expression, &v))
 	return v
-}
-
-// command is a step of the protocol itself.
-func command[P, R any](c cdp.Command[P, R], params P) step {
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, c, params)
-		return err
-	})
 }
 
 // until waits for text in an element that scripts may replace at any time.
 func until(selector, text string) step {
 	const patience = 15 * time.Second
 	script := fmt.Sprintf(`((document.querySelector(%q) || {}).innerText || "").includes(%q)`, selector, text)
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
 		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			if there, err := chromedp.Evaluate[bool](script)(ctx, t); err == nil && there { // an error: the page is being replaced
+			var there bool
+			if err := chromedp.Evaluate(script, &there).Do(ctx); err == nil && there { // an error: the page is being replaced
 				return nil
 			}
 		}
@@ -139,18 +124,18 @@ func until(selector, text string) step {
 
 func (d *desk) signIn(t *testing.T) {
 	t.Helper()
-	d.do(t, chromedp.Navigate(d.URL), chromedp.SendKeys(css("#token"), d.token), chromedp.Submit(css("#token")), until("header", "Sign out"))
+	d.do(t, chromedp.Navigate(d.URL), chromedp.SendKeys("#token", d.token, chromedp.ByQuery), chromedp.Submit("#token", chromedp.ByQuery), until("header", "Sign out"))
 }
 
 // picture compares nothing: it writes docs/images where UPDATE=1 asks for it,
 // and else only shows that the page can be drawn and is not blank.
 func (d *desk) picture(t *testing.T, name string, full bool) {
 	t.Helper()
-	yes := true
-	png := value(t, d, func(ctx context.Context, t *chromedp.Target) ([]byte, error) {
-		shot, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &full, FromSurface: &yes})
-		return shot.Data, err
-	})
+	var png []byte
+	d.do(t, chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		png, err = page.CaptureScreenshot().WithCaptureBeyondViewport(full).WithFromSurface(true).Do(ctx)
+		return err
+	}))
 	if len(png) < 10_000 {
 		t.Errorf("%s: a picture of %d bytes is blank", name, len(png))
 	}
@@ -167,25 +152,25 @@ func dark(on bool) step {
 	if on {
 		value = "dark"
 	}
-	return command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}})
+	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}})
 }
 
 func TestSignInWithToken(t *testing.T) {
 	d := open(t)
-	d.do(t, chromedp.Navigate(d.URL+"/sinks"), chromedp.WaitVisible(css("#token")))
+	d.do(t, chromedp.Navigate(d.URL+"/sinks"), chromedp.WaitVisible("#token", chromedp.ByQuery))
 	d.picture(t, "signin", false)
-	d.do(t, chromedp.SendKeys(css("#token"), "wrong"), chromedp.Submit(css("#token")), until("[role=alert]", "not the right one"))
-	d.do(t, chromedp.SendKeys(css("#token"), d.token), chromedp.Submit(css("#token")), until("h1", "Sinks"))
-	if script := value(t, d, chromedp.Evaluate[string]("document.cookie")); script != "" {
+	d.do(t, chromedp.SendKeys("#token", "wrong", chromedp.ByQuery), chromedp.Submit("#token", chromedp.ByQuery), until("[role=alert]", "not the right one"))
+	d.do(t, chromedp.SendKeys("#token", d.token, chromedp.ByQuery), chromedp.Submit("#token", chromedp.ByQuery), until("h1", "Sinks"))
+	if script := value[string](t, d, "document.cookie"); script != "" {
 		t.Errorf("scripts can read %s", script)
 	}
-	d.do(t, chromedp.Click(css("form[action='/signout'] button")), until("h1", "Sign in"))
+	d.do(t, chromedp.Click("form[action='/signout'] button", chromedp.ByQuery), until("h1", "Sign in"))
 }
 
 func TestSignInWithOIDC(t *testing.T) {
 	d := open(t)
 	d.provider.Person(map[string]any{"email": "ada@example.com", "email_verified": true, "groups": []string{"oncall"}}, nil)
-	d.do(t, chromedp.Navigate(d.URL+"/canaries"), chromedp.Click(css("a[href^='/signin/oidc']")), until("h1", "Canaries"))
+	d.do(t, chromedp.Navigate(d.URL+"/canaries"), chromedp.Click("a[href^='/signin/oidc']", chromedp.ByQuery), until("h1", "Canaries"))
 	if who := d.text(t, ".who .name"); !strings.Contains(who, "ada@example.com") || !strings.Contains(who, "responder") {
 		t.Errorf("signed in as %q", who)
 	}
@@ -212,13 +197,13 @@ func TestAnAlarmArrivesLive(t *testing.T) {
 	d.do(t, dark(false))
 
 	// Whoever is typing is asked first.
-	d.do(t, chromedp.Navigate(d.URL+"/quiet"), chromedp.Click(css("#new-mute summary")), chromedp.SendKeys(css("#mute-reason"), "half a sen"), until("#live", "Live"))
+	d.do(t, chromedp.Navigate(d.URL+"/quiet"), chromedp.Click("#new-mute summary", chromedp.ByQuery), chromedp.SendKeys("#mute-reason", "half a sen", chromedp.ByQuery), until("#live", "Live"))
 	webtest.Commit(t, d.store, webtest.Listing("shop-2026-11", time.Now()))
-	d.do(t, chromedp.WaitVisible(css("#refresh")))
-	if typed := value(t, d, chromedp.Value(css("#mute-reason"))); typed != "half a sen" {
+	d.do(t, chromedp.WaitVisible("#refresh", chromedp.ByQuery))
+	if typed := value[string](t, d, "document.querySelector('#mute-reason').value"); typed != "half a sen" {
 		t.Errorf("what was typed became %q", typed)
 	}
-	d.do(t, chromedp.Click(css("#refresh")), until("#open-count", "5"))
+	d.do(t, chromedp.Click("#refresh", chromedp.ByQuery), until("#open-count", "5"))
 }
 
 func TestAcknowledgeAndMute(t *testing.T) {
@@ -226,11 +211,11 @@ func TestAcknowledgeAndMute(t *testing.T) {
 	now := time.Now()
 	webtest.Fill(t, d.store, now)
 	d.signIn(t)
-	d.do(t, chromedp.Click(css(".incident.critical h3 a")), until("#tree", "How it came to be executed"))
+	d.do(t, chromedp.Click(".incident.critical h3 a", chromedp.ByQuery), until("#tree", "How it came to be executed"))
 	d.picture(t, "incident", true)
-	d.do(t, chromedp.Click(css("form[action$='/acknowledge'] button")), until(".flash", "Acknowledged."), until(".story .lead", "Acknowledged"))
-	d.do(t, chromedp.Click(css("#mute summary")), chromedp.SendKeys(css("#mute-reason"), "drill with the platform team"),
-		chromedp.Submit(css("#mute-reason")), until(".flash", "Muted."), until(".story .lead", "Muted until"))
+	d.do(t, chromedp.Click("form[action$='/acknowledge'] button", chromedp.ByQuery), until(".flash", "Acknowledged."), until(".story .lead", "Acknowledged"))
+	d.do(t, chromedp.Click("#mute summary", chromedp.ByQuery), chromedp.SendKeys("#mute-reason", "drill with the platform team", chromedp.ByQuery),
+		chromedp.Submit("#mute-reason", chromedp.ByQuery), until(".flash", "Muted."), until(".story .lead", "Muted until"))
 	if log := d.text(t, "[aria-labelledby=log]"); !strings.Contains(log, "admin acknowledge") {
 		t.Errorf("who did what: %s", log)
 	}
@@ -239,7 +224,7 @@ func TestAcknowledgeAndMute(t *testing.T) {
 		t.Errorf("mutes %+v %v", mutes, err)
 	}
 	for name, path := range map[string]string{"canaries": "/canaries", "sinks": "/sinks", "timeline": "/timeline", "quiet": "/quiet"} {
-		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible(css("h1")))
+		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible("h1", chromedp.ByQuery))
 		d.picture(t, name, false)
 	}
 }
@@ -253,9 +238,9 @@ func TestOnAPhone(t *testing.T) {
 	d.signIn(t)
 	pages := []string{"/", "/timeline", "/incidents/1", fmt.Sprintf("/incidents/%d", odd.Incident), "/canaries", "/quiet", "/sinks", "/audit"}
 	for _, path := range pages {
-		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible(css("h1")))
-		wide, narrow := value(t, d, chromedp.Evaluate[int]("document.documentElement.scrollWidth")), value(t, d, chromedp.Evaluate[int]("document.documentElement.clientWidth"))
-		small := value(t, d, chromedp.Evaluate[[]string](`[...document.querySelectorAll("main button, main input:not([type=hidden]), main select, nav[aria-label=Main] a")].filter(e => e.offsetParent && e.getBoundingClientRect().height < 24).map(e => e.outerHTML)`))
+		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible("h1", chromedp.ByQuery))
+		wide, narrow := value[int](t, d, "document.documentElement.scrollWidth"), value[int](t, d, "document.documentElement.clientWidth")
+		small := value[[]string](t, d, `[...document.querySelectorAll("main button, main input:not([type=hidden]), main select, nav[aria-label=Main] a")].filter(e => e.offsetParent && e.getBoundingClientRect().height < 24).map(e => e.outerHTML)`)
 		if wide > narrow {
 			t.Errorf("%s is %d wide in a window of %d", path, wide, narrow)
 		}
@@ -265,16 +250,16 @@ func TestOnAPhone(t *testing.T) {
 	}
 	d.do(t, chromedp.Navigate(d.URL))
 	d.picture(t, "phone", false)
-	d.do(t, chromedp.Navigate(d.URL+"/incidents/3"), chromedp.WaitVisible(css("h1")))
+	d.do(t, chromedp.Navigate(d.URL+"/incidents/3"), chromedp.WaitVisible("h1", chromedp.ByQuery))
 	d.picture(t, "phone-incident", false)
 }
 
 func TestWithoutJavaScript(t *testing.T) {
 	d := open(t)
 	id := webtest.Commit(t, d.store, webtest.Shell("shop", time.Now())).Incident
-	d.do(t, command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(d.URL), chromedp.SendKeys(css("#token"), d.token), chromedp.Submit(css("#token")),
-		chromedp.WaitVisible(css("form[action='/signout']")), chromedp.Navigate(fmt.Sprintf("%s/incidents/%d", d.URL, id)),
-		chromedp.Click(css("form[action$='/acknowledge'] button")), chromedp.WaitVisible(css(".flash")))
+	d.do(t, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(d.URL), chromedp.SendKeys("#token", d.token, chromedp.ByQuery), chromedp.Submit("#token", chromedp.ByQuery),
+		chromedp.WaitVisible("form[action='/signout']", chromedp.ByQuery), chromedp.Navigate(fmt.Sprintf("%s/incidents/%d", d.URL, id)),
+		chromedp.Click("form[action$='/acknowledge'] button", chromedp.ByQuery), chromedp.WaitVisible(".flash", chromedp.ByQuery))
 	if i, err := d.store.GetIncident(t.Context(), id); err != nil || i.State != store.Acknowledged {
 		t.Errorf("%+v %v", i, err)
 	}
@@ -285,18 +270,28 @@ func TestKeyboardAndScreenReader(t *testing.T) {
 	webtest.Fill(t, d.store, time.Now())
 	d.signIn(t)
 	// The first stop is the way past the navigation.
-	d.do(t, chromedp.Navigate(d.URL), chromedp.WaitVisible(css("h1")), chromedp.KeyEvent("\t"))
-	if first := value(t, d, chromedp.Evaluate[string]("document.activeElement.textContent")); first != "Skip to content" {
+	d.do(t, chromedp.Navigate(d.URL), chromedp.WaitVisible("h1", chromedp.ByQuery), chromedp.KeyEvent("\t"))
+	if first := value[string](t, d, "document.activeElement.textContent"); first != "Skip to content" {
 		t.Errorf("first stop: %q", first)
 	}
 	d.do(t, chromedp.KeyEvent("\r"), chromedp.KeyEvent("\t"))
-	if first := value(t, d, chromedp.Evaluate[string]("document.activeElement.closest('main') ? 'in' : document.activeElement.outerHTML")); first != "in" {
+	if first := value[string](t, d, "document.activeElement.closest('main') ? 'in' : document.activeElement.outerHTML"); first != "in" {
 		t.Errorf("after skipping: %s", first)
 	}
 	for _, path := range []string{"/", "/incidents/3", "/quiet", "/canaries"} {
-		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible(css("h1")), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-			tree, err := cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
-			if err != nil {
+		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible("h1", chromedp.ByQuery), chromedp.ActionFunc(func(ctx context.Context) error {
+			// The library's own types refuse names that newer browsers use.
+			type text struct {
+				Value any `json:"value"`
+			}
+			var tree struct {
+				Nodes []struct {
+					Ignored bool  `json:"ignored"`
+					Role    *text `json:"role"`
+					Name    *text `json:"name"`
+				} `json:"nodes"`
+			}
+			if err := cdp.Execute(ctx, "Accessibility.getFullAXTree", nil, &tree); err != nil {
 				return err
 			}
 			roles := map[string]int{}
@@ -304,11 +299,11 @@ func TestKeyboardAndScreenReader(t *testing.T) {
 				if n.Ignored || n.Role == nil {
 					continue
 				}
-				role := strings.Trim(string(n.Role.Value), `"`)
+				role := fmt.Sprint(n.Role.Value)
 				roles[role]++
 				switch role {
 				case "button", "link", "textbox", "combobox", "heading", "navigation", "region":
-					if n.Name == nil || strings.Trim(string(n.Name.Value), `"`) == "" {
+					if n.Name == nil || fmt.Sprint(n.Name.Value) == "" {
 						t.Errorf("%s: a %s without a name", path, role)
 					}
 				}
@@ -328,18 +323,15 @@ func TestNothingComesFromElsewhere(t *testing.T) {
 	webtest.Fill(t, d.store, time.Now())
 	webtest.Commit(t, d.store, webtest.Odd("shop-2026-11", time.Now()))
 	var foreign []string
-	err := chromedp.Listen(d.browser, func(event any) {
+	chromedp.ListenTarget(d.browser, func(event any) {
 		if e, ok := event.(*network.EventRequestWillBeSent); ok && !strings.HasPrefix(e.Request.URL, d.URL) {
 			foreign = append(foreign, e.Request.URL)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.do(t, command(network.Enable, network.EnableParams{}))
+	d.do(t, network.Enable())
 	d.signIn(t)
 	for _, path := range []string{"/", "/incidents/4", "/audit"} {
-		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible(css("h1")))
+		d.do(t, chromedp.Navigate(d.URL+path), chromedp.WaitVisible("h1", chromedp.ByQuery))
 	}
 	if len(foreign) > 0 {
 		t.Errorf("requests to %v", foreign)
