@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -49,9 +50,24 @@ type Options struct {
 	// Program identifies the running code. Results are remembered under it;
 	// empty means that they are not remembered.
 	Program string
-	Rehash  bool // hash every byte taken from the cache, however often it was
+	// Progress is told of finished work, from several goroutines; nil is silence.
+	Progress func(Step)
+	Rehash   bool // hash every byte taken from the cache, however often it was
 
 	by codec // of layers
+}
+
+// Step is how far the composing of one platform's image has come.
+type Step struct {
+	Platform    spec.Platform
+	What        string // packages or layers
+	Done, Total int
+}
+
+func (o Options) report(s Step) {
+	if o.Progress != nil {
+		o.Progress(s)
+	}
 }
 
 // Result is what Assemble made.
@@ -226,7 +242,7 @@ func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
 	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(),
 		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}, Licenses: map[string]license.Info{}}
-	debs, err := debSegments(ctx, d, o, img.Packages)
+	debs, err := debSegments(ctx, d, o, p, img.Packages)
 	if err != nil {
 		return nil, err
 	}
@@ -279,16 +295,18 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 }
 
 // debSegments transforms the packages, a few at a time, in the lock's order.
-func debSegments(ctx context.Context, d *spec.Definition, o Options, packages []*spec.Package) ([]*segment, error) {
+func debSegments(ctx context.Context, d *spec.Definition, o Options, platform spec.Platform, packages []*spec.Package) ([]*segment, error) {
 	drop := slices.Sorted(slices.Values(append(compatDrop(d), d.Drop...)))
 	segments, errs := make([]*segment, len(packages)), make([]error, len(packages))
 	// Platforms share the work on a package, so one package's failure must not
 	// cancel the others: the group has no context of its own.
 	var g errgroup.Group
 	g.SetLimit(max(4, 2*runtime.GOMAXPROCS(0)))
+	var done atomic.Int64
 	for _, p := range bySize(packages) {
 		g.Go(func() error {
 			segments[p.at], errs[p.at] = debSegment(ctx, o, p.Package, drop)
+			o.report(Step{platform, "packages", int(done.Add(1)), len(packages)})
 			return nil
 		})
 	}
@@ -401,6 +419,7 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 		if layers[i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g); err != nil {
 			return err
 		}
+		o.report(Step{img.Platform, "layers", i + 1, len(groups)})
 		img.Size += layers[i].Size
 		if g.kind == appKind {
 			img.spent = g.segments

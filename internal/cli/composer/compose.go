@@ -92,6 +92,9 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	}
 	progress := f.NewProgress("composing "+d.Name, o.Quiet)
 	defer progress.Stop()
+	opts.Progress = func(s build.Step) {
+		progress.Label("composing %s for %s: %d of %d %s", d.Name, s.Platform, s.Done, s.Total, s.What)
+	}
 	if opts.Archive, err = o.open(f, c, d, progress); err != nil {
 		return nil, err
 	}
