@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan fuzz docs clean
+.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan image-collector fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -76,6 +76,11 @@ bench-health: ## app/health beside its peers
 
 bench-canary: ## decoys: from execution to alarm (needs root and Docker)
 	@$(GO) run ./bench/canary
+
+image-collector: build ## the collector's own image in out/collector, static and hardened
+	@mkdir -p out
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o out/hardstand-collector ./cmd/hardstand-collector
+	@rm -rf out/collector && $(BIN)/hardstand wrap out/hardstand-collector -o oci:out/collector
 
 bench-collector: build ## the collector: throughput, burst, crashes, forgeries (with PostgreSQL)
 	@scripts/need postgresql

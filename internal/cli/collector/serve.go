@@ -28,6 +28,7 @@ import (
 
 type serveOptions struct {
 	keys, registers   []string
+	databaseFile      string
 	config, database  string
 	listen            string
 	certFile, keyFile string
@@ -67,6 +68,7 @@ are described in docs/collector.md.`,
 	flags.StringSliceVar(&o.registers, "register", nil, "`files` or directories of registers (default: registers in the state directory)")
 	flags.StringVar(&o.config, "config", "", "configuration `file` with the sinks")
 	flags.StringVar(&o.database, "database", "", "`file` of the store, or postgres:// URL (default: collector.db in the state directory)")
+	flags.StringVar(&o.databaseFile, "database-file", "", "`file` that holds the store's URL, whose password then is in no list of processes")
 	flags.StringVar(&o.listen, "listen", ":8443", "`address` for alarms")
 	flags.StringVar(&o.certFile, "tls-cert", "", "certificate `file`, PEM; read again when it changes")
 	flags.StringVar(&o.keyFile, "tls-key", "", "key `file`, PEM")
@@ -95,8 +97,15 @@ func (o *serveOptions) check(f *cli.Frame) error {
 		return cli.Usagef("--dns needs --zone")
 	}
 	state, err := f.StateDir()
-	if err != nil && (o.database == "" || o.registers == nil) {
+	if err != nil && (o.database == "" && o.databaseFile == "" || o.registers == nil) {
 		return fmt.Errorf("%w; or give --database and --register", err)
+	}
+	if o.databaseFile != "" {
+		text, err := readLimited(o.databaseFile, maxSecret)
+		if err != nil {
+			return fmt.Errorf("read the store's URL: %w", err)
+		}
+		o.database = strings.TrimSpace(string(text))
 	}
 	if o.database == "" {
 		if err := os.MkdirAll(state, 0o700); err != nil {
