@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -178,6 +179,7 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 				c.address = addresses[at]
 			} else {
 				busy++
+				time.Sleep(rand.N(200 * time.Millisecond)) // decoys wait 100 ms
 			}
 			time.Sleep(20 * time.Millisecond)
 		}

@@ -36,7 +36,7 @@ func main() {
 	flag.IntVar(&o.burst, "burst", 20_000, "alarms a second of the burst, for ten seconds")
 	flag.IntVar(&o.kills, "kills", 100, "kill -9 in the crash run, at least")
 	flag.IntVar(&o.alarms, "alarms", 1_000_000, "alarms in the crash run, at least")
-	flag.StringVar(&o.only, "only", "", "throughput, burst or crash")
+	flag.StringVar(&o.only, "only", "", "throughput, burst, crash or idle")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -50,7 +50,7 @@ func run(ctx context.Context, o options) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, options, bool) error
-	}{{"throughput", throughput}, {"burst", burst}, {"crash", crash}} {
+	}{{"throughput", throughput}, {"burst", burst}, {"crash", crash}, {"idle", idle}} {
 		if o.only != "" && o.only != part.name {
 			continue
 		}

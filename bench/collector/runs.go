@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,7 +83,7 @@ func burst(ctx context.Context, o options, postgres bool) error {
 		return err
 	}
 	defer s.kill()
-	const length, senders = 10 * time.Second, 1024
+	const length, senders = 10 * time.Second, 4096 // more than the collector lets wait
 	k, l := newMaker(f.master), &load{}
 	var sent atomic.Int64
 	total := int64(o.burst) * int64(length/time.Second)
@@ -245,4 +246,67 @@ func queued(ctx context.Context, f *field, sink string) ([]string, error) {
 		ids = append(ids, id)
 	}
 	return ids, rows.Err()
+}
+
+const (
+	idleConnections = 10_000
+	dripping        = 500
+	idleGoal        = time.Second
+)
+
+// idle holds connections that say nothing and some that send a byte now and
+// then, and sends alarms beside them.
+func idle(ctx context.Context, o options, postgres bool) error {
+	f, err := newField(ctx, postgres, 1)
+	if err != nil {
+		return err
+	}
+	defer f.close() //nolint:errcheck // a temporary folder
+	s, err := f.start(ctx, o.bin, "")
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for i := range idleConnections + dripping {
+		c, err := net.Dial("tcp", s.address)
+		if err != nil {
+			return fmt.Errorf("connection %d: %w; raise the limit of open files", i, err)
+		}
+		held = append(held, c)
+		if i >= idleConnections {
+			if _, err := c.Write([]byte("POST /v1/alerts HTTP/1.1\r\nHost: x\r\n")); err != nil {
+				return err
+			}
+		}
+	}
+	drip, stopDrip := context.WithCancel(ctx)
+	defer stopDrip()
+	go func() {
+		for n := 0; drip.Err() == nil; n++ {
+			_, _ = held[idleConnections+n%dripping].Write([]byte("X")) // it may be closed by now
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	k, l := newMaker(f.master), &load{}
+	var sent atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			l.genuine(ctx, []string{s.address}, k, i, 16*time.Second/500, func() bool { return sent.Add(1) > 2000 })
+		})
+	}
+	wg.Wait()
+	p99 := l.percentile(0.99)
+	fmt.Printf("idle, %s: %d idle and %d dripping connections; alarms acknowledged after p50 %v, p99 %v\n", storeName(postgres), idleConnections, dripping,
+		l.percentile(0.5).Round(time.Millisecond), p99.Round(time.Millisecond))
+	if p99 > idleGoal {
+		return fmt.Errorf("p99 %v is over %v", p99, idleGoal)
+	}
+	return f.check(ctx, l)
 }

@@ -282,3 +282,24 @@ func TestCrash(t *testing.T) {
 		})
 	}
 }
+
+// TestIdle: 10,000 idle connections and 500 that drip do not stop ingest.
+func TestIdle(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "run", "github.com/hardstand/hardstand/bench/collector", "-bin", program(t, "hardstand-collector"),
+		"-only", "idle", "-postgres=false").CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestManifests: what we hand out for running the collector passes our own
+// audit.
+func TestManifests(t *testing.T) {
+	for _, name := range []string{"compose.yaml", "kubernetes.yaml"} {
+		out, err := exec.CommandContext(t.Context(), program(t, "hardstand"), "audit", "../../deploy/collector/"+name).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), " 0 fail, 0 warn") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
