@@ -143,7 +143,15 @@ func TestWholeImageEffects(t *testing.T) {
 
 // TestEveryPlatform composes for all six platforms, with probe and decoys.
 func TestEveryPlatform(t *testing.T) {
-	w := archiveOf(t, debtest.Package{Name: "data", Architecture: "all", Files: map[string]string{"usr/share/data": "d"}})
+	all := []string{"amd64", "arm64", "armhf", "riscv64", "ppc64el", "s390x"}
+	var suites []debtest.Suite
+	for _, name := range []string{"trixie", "trixie-updates", "trixie-security"} {
+		suites = append(suites, debtest.Suite{Name: name, Architectures: all})
+	}
+	suites[0].Packages = []debtest.Package{{Name: "data", Architecture: "all", Files: map[string]string{"usr/share/data": "d"}}}
+	a, dir := debtest.NewArchive(t, suites...), t.TempDir()
+	a.WriteTo(t, dir)
+	w := open(t, dir, a.Key.Public(t), t.TempDir())
 	d := parse(t, "name: x\npackages: [data]\nprobe: {tls: false}\ncanary: true\nplatforms: [amd64, arm64, arm/v7, riscv64, ppc64le, s390x]")
 	r := w.build(t, d, build.Options{Canary: alert.NewMaster()})
 	var got []string

@@ -82,6 +82,8 @@ type Suite struct {
 	NoByHash   bool
 	XZ         bool // the index as Packages.xz only, as Debian's smaller suites have it
 	Unsigned   bool
+	// Architectures is what the suite has indexes for; none means Architectures.
+	Architectures []string
 }
 
 // Archive is a signed archive in memory: file paths such as
@@ -104,7 +106,8 @@ func NewArchive(t testing.TB, suites ...Suite) *Archive {
 	return a
 }
 
-// Architectures are those that every test suite has indexes for.
+// Architectures are those that a test suite has indexes for unless it says
+// otherwise.
 var Architectures = []string{"amd64", "arm64"}
 
 // Add builds a suite into the archive, or replaces it.
@@ -119,7 +122,10 @@ func (a *Archive) Add(t testing.TB, s Suite) {
 	}
 	dist := root + "/dists/" + s.Name + "/"
 	var sums strings.Builder
-	for _, arch := range Architectures {
+	if len(s.Architectures) == 0 {
+		s.Architectures = Architectures
+	}
+	for _, arch := range s.Architectures {
 		index := []byte(a.index(t, root, s, arch))
 		forms := map[string][]byte{"Packages": index, "Packages.gz": Compress(t, "gz", index)}
 		if s.XZ {
