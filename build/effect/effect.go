@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hardstand/hardstand/build/rootfs"
 )
@@ -71,7 +72,7 @@ func (e *Effect) Files() ([]rootfs.Content, error) {
 
 // known are the packages with effects, by a pattern of their whole names.
 var known = []struct {
-	name *regexp.Regexp
+	name func() *regexp.Regexp
 	make func(Package) *Effect
 }{
 	{pattern(`ca-certificates`), certificates},
@@ -91,12 +92,15 @@ var known = []struct {
 	{pattern(`netbase|media-types|libssl3(t64)?|zlib1g|fonts-dejavu-core|fonts-dejavu-mono|libreadline8(t64)?|node-undici|libselinux1|libgssapi-krb5-2|libgcrypt20|libglib2\.0-0(t64)?`), says("there is no older version whose files or services need care")},
 }
 
-func pattern(s string) *regexp.Regexp { return regexp.MustCompile("^(?:" + s + ")$") }
+// pattern compiles at the first use: a warm build has none.
+func pattern(s string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + s + ")$") })
+}
 
 // Of returns the effect for a package.
 func Of(p Package) *Effect {
 	for _, k := range known {
-		if k.name.MatchString(p.Name) {
+		if k.name().MatchString(p.Name) {
 			return k.make(p)
 		}
 	}
