@@ -83,7 +83,7 @@ func openSNS(b base) (Sink, error) {
 		return nil, err
 	}
 	if !strings.HasPrefix(s.Topic, "arn:") {
-		return nil, fmt.Errorf("topic-arn %q does not start with arn:", s.Topic)
+		return nil, fmt.Errorf("topic-arn %q is not of the form arn:aws:sns:REGION:ACCOUNT:NAME", s.Topic)
 	}
 	u, err := s.cloud.endpoint(b, "sns")
 	return &sns{b, s.cloud, u, s.Topic}, err

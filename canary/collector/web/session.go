@@ -100,8 +100,8 @@ func (d *Dashboard) session(w http.ResponseWriter, r *http.Request, rotate bool)
 		return store.Session{}, false
 	}
 	if rotate && now.Sub(s.Created) > rotateAfter && s.Expires.Sub(now) > grace {
-		next := s
-		if next, err = d.issue(w, r, s.Subject, s.CSRF, s.Expires); err != nil {
+		next, err := d.issue(w, r, s.Subject, s.CSRF, s.Expires)
+		if err != nil {
 			d.Log.Error("rotate session", "error", err)
 			return s, true
 		}

@@ -283,14 +283,15 @@ func TestHeaders(t *testing.T) {
 
 func TestMistakesInOptions(t *testing.T) {
 	_, hash := NewToken()
+	s := webtest.Store(t)
 	for name, o := range map[string]Options{
-		"no base":    {Store: webtest.Store(t), AdminHash: hash},
-		"plain http": {Store: webtest.Store(t), AdminHash: hash, BaseURL: "http://alarms.example.com"},
-		"path":       {Store: webtest.Store(t), AdminHash: hash, BaseURL: "https://alarms.example.com/x"},
-		"nobody":     {Store: webtest.Store(t), BaseURL: "https://alarms.example.com"},
-		"bad hash":   {Store: webtest.Store(t), BaseURL: "https://alarms.example.com", AdminHash: "password"},
-		"no roles":   {Store: webtest.Store(t), BaseURL: "https://alarms.example.com", OIDC: &OIDC{Issuer: "https://id.example", ClientID: "x"}},
-		"http oidc":  {Store: webtest.Store(t), BaseURL: "https://alarms.example.com", OIDC: &OIDC{Issuer: "http://id.example", ClientID: "x", Viewer: []string{"*"}}},
+		"no base":    {Store: s, AdminHash: hash},
+		"plain http": {Store: s, AdminHash: hash, BaseURL: "http://alarms.example.com"},
+		"path":       {Store: s, AdminHash: hash, BaseURL: "https://alarms.example.com/x"},
+		"nobody":     {Store: s, BaseURL: "https://alarms.example.com"},
+		"bad hash":   {Store: s, BaseURL: "https://alarms.example.com", AdminHash: "password"},
+		"no roles":   {Store: s, BaseURL: "https://alarms.example.com", OIDC: &OIDC{Issuer: "https://id.example", ClientID: "x"}},
+		"http oidc":  {Store: s, BaseURL: "https://alarms.example.com", OIDC: &OIDC{Issuer: "http://id.example", ClientID: "x", Viewer: []string{"*"}}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)

@@ -42,8 +42,7 @@ type outer struct {
 	certificate *collector.Certificate
 	dashboard   *web.Dashboard // nil: none
 	address     string         // of the dashboard
-	secure      bool
-	credentials *credentials // nil: no credential file is registered
+	credentials *credentials   // nil: no credential file is registered
 }
 
 func (o serveOptions) outer(f *cli.Frame, c *collector.Collector, options collector.Options, certificate *collector.Certificate, log *slog.Logger) (*outer, error) {

@@ -26,7 +26,6 @@ const maxBody = 64 << 10 // bytes of a request that are read
 type Handler struct {
 	Book   *listen.Book
 	Report listen.Report
-	Now    func() time.Time // time.Now where nil
 	// Source returns the peer's address, for servers behind a proxy; the
 	// connection's where nil.
 	Source func(*http.Request) string
@@ -104,13 +103,6 @@ func (h *Handler) tell(ctx context.Context, r *http.Request, u use) {
 	if err := h.Report.Send(ctx, o); err != nil && h.Failed != nil {
 		h.Failed(fmt.Errorf("report use of %s: %w", u.entry.Kind, err))
 	}
-}
-
-func (h *Handler) now() time.Time {
-	if h.Now != nil {
-		return h.Now()
-	}
-	return time.Now()
 }
 
 // certificate looks at the client's TLS certificate, whose key the handshake
