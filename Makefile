@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan image-collector fuzz docs clean
+.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan image-collector fuzz docs clean bench-audit
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -55,7 +55,7 @@ e2e-policy: ## the generated admission policies in the real Kyverno, policy-cont
 	@scripts/need docker-registry
 	@$(GO) test -tags e2e,e2epolicy -count=1 -timeout 60m -run TestPolicies ./e2e/sign
 
-bench: bench-build bench-probe bench-publish bench-canary bench-health bench-collector bench-scan ## every benchmark
+bench: bench-build bench-probe bench-publish bench-canary bench-health bench-collector bench-scan bench-audit ## every benchmark
 
 bench-build: build ## hardstand build beside mmdebstrap, buildah and docker build (needs root)
 	@scripts/need mmdebstrap buildah docker.io xz-utils
@@ -63,6 +63,9 @@ bench-build: build ## hardstand build beside mmdebstrap, buildah and docker buil
 
 bench-probe: build ## the probe beside its peers
 	@$(GO) run ./bench/probe
+
+bench-audit: build ## hardstand audit of 100 lines, and the start-up of each executable
+	@$(GO) run ./bench/audit
 
 bench-publish: build ## publish and verify base against a loopback registry
 	@mkdir -p out/bench && $(BIN)/hardstand build base -o oci:out/bench/base -q >/dev/null

@@ -52,3 +52,17 @@ func TestPagesAreUpToDate(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryCellHasARule proves that no step can be seen in an artefact in
+// which nobody looks.
+func TestEveryCellHasARule(t *testing.T) {
+	cells := catalog.Cells(catalog.Rules())
+	if len(cells) < 60 {
+		t.Fatalf("%d cells", len(cells))
+	}
+	for _, c := range cells {
+		if len(c.Rules) == 0 {
+			t.Errorf("step %s is not looked for in %s", c.Step.Number, c.Kind.Label())
+		}
+	}
+}
