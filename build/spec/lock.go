@@ -241,7 +241,10 @@ func survey(file string, data []byte) (places, error) {
 		if len(stack) > 0 {
 			top := stack[len(stack)-1]
 			if top.seen != nil && top.key == "" {
-				top.key = token.(string)
+				var ok bool
+				if top.key, ok = token.(string); !ok || top.key == "" {
+					return p, &Error{position(file, data, start), "a key is empty"}
+				}
 				if top.seen[top.key] {
 					return p, &Error{position(file, data, start), fmt.Sprintf("key %q appears twice", top.key)}
 				}
