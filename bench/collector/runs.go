@@ -25,7 +25,7 @@ func throughput(ctx context.Context, o options, postgres bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.close() //nolint:errcheck // a temporary folder
+	defer func() { _ = f.close() }() // a temporary folder
 	s, err := f.start(ctx, o.bin, "")
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func burst(ctx context.Context, o options, postgres bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.close() //nolint:errcheck // a temporary folder
+	defer func() { _ = f.close() }() // a temporary folder
 	s, err := f.start(ctx, o.bin, "")
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func crash(ctx context.Context, o options, postgres bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.close() //nolint:errcheck // a temporary folder
+	defer func() { _ = f.close() }() // a temporary folder
 	servers := make([]*server, 1)
 	if postgres {
 		servers = make([]*server, 2)
@@ -165,7 +165,7 @@ func (f *field) count(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() // only read
 	err = db.QueryRowContext(ctx, "SELECT COUNT(*) FROM alarms").Scan(&n)
 	return n, err
 }
@@ -179,7 +179,7 @@ func (f *field) checkSinks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() // only read
 	for end := time.Now().Add(drainWithin); ; time.Sleep(200 * time.Millisecond) {
 		var waiting int
 		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM deliveries WHERE done = 0").Scan(&waiting); err != nil {
@@ -229,12 +229,12 @@ func queued(ctx context.Context, f *field, sink string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() // only read
 	rows, err := db.QueryContext(ctx, "SELECT message FROM deliveries WHERE sink = $1", sink)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var ids []string
 	for rows.Next() {
 		var text string
@@ -261,7 +261,7 @@ func idle(ctx context.Context, o options, postgres bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.close() //nolint:errcheck // a temporary folder
+	defer func() { _ = f.close() }() // a temporary folder
 	s, err := f.start(ctx, o.bin, "")
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func (f *field) start(ctx context.Context, bin, address string) (*server, error)
 			return nil, err
 		}
 		address = l.Addr().String()
-		l.Close() //nolint:errcheck // only its number was wanted
+		l.Close() // only its number was wanted
 	}
 	s := &server{address: address}
 	s.cmd = exec.Command(bin, "canary", "collector", "--plain-http", "--listen", address, "--metrics", "", "--key", filepath.Join(f.dir, "canary.key"),
@@ -154,13 +154,6 @@ func (s *server) kill() {
 	_ = s.cmd.Wait()         // killed
 }
 
-func (s *server) end() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return s.cmd.Wait()
-}
-
 // open opens the store's tables for reading.
 func (f *field) open() (*sql.DB, error) {
 	if f.postgres != nil {
@@ -175,12 +168,12 @@ func (f *field) nonces(ctx context.Context) (map[alert.Nonce]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() // only read
 	rows, err := db.QueryContext(ctx, "SELECT nonce FROM alarms WHERE kind = 'decoy'")
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	found := map[alert.Nonce]bool{}
 	for rows.Next() {
 		var text string

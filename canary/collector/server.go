@@ -82,7 +82,7 @@ func Serve(ctx context.Context, l Listen, handler http.Handler) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
 	defer cancel()
 	if err := server.Shutdown(end); err != nil {
-		server.Close() // nolint:errcheck // what is still open after the grace is cut
+		server.Close() // what is still open after the grace is cut
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -231,3 +231,27 @@ func TestLines(t *testing.T) {
 		t.Errorf("incidents: %+v", found)
 	}
 }
+
+// TestObservation is what a credential listener hands in.
+func TestObservation(t *testing.T) {
+	b := start(t, Options{})
+	o := store.Observation{Channel: "aws", Build: "web", Token: "aws", TokenID: "AKIAX", Proof: store.ProofKey, Source: "192.0.2.7:99",
+		Facts: map[string]string{"user agent": "aws-cli\x1b[0m" + strings.Repeat("y", 5000)}}
+	for range 3 {
+		if err := b.Ingest(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		o.Source = "192.0.2.7:100"
+	}
+	found := b.incidents(t)
+	if len(found) != 1 || found[0].Count != 3 || found[0].Severity != store.Critical || found[0].Source != "192.0.2.7:99" {
+		t.Errorf("incidents: %+v", found)
+	}
+	alarms, err := b.db.Alarms(t.Context(), found[0].ID, 0)
+	if err != nil || len(alarms[0].Facts["user agent"]) > maxFact || strings.Contains(alarms[0].Facts["user agent"], "\x1b") {
+		t.Errorf("facts: %+v %v", alarms, err)
+	}
+	if err := b.Ingest(t.Context(), store.Observation{Build: "UPPER", Token: "aws"}); !errors.Is(err, Malformed) {
+		t.Errorf("bad build: %v", err)
+	}
+}

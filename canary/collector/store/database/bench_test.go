@@ -17,7 +17,7 @@ func BenchmarkCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a temporary file
+	defer db.Close() // a temporary file
 	n := 0
 	for b.Loop() {
 		arrivals := make([]store.Arrival, 512)

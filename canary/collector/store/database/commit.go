@@ -122,7 +122,7 @@ func (b *batch) findDuplicates() error {
 	if err != nil {
 		return fmt.Errorf("look for duplicates: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	b.names = map[int]store.Outcome{}
 	for rows.Next() {
 		var n name
@@ -174,7 +174,7 @@ func (b *batch) findTrips() error {
 	if err != nil {
 		return fmt.Errorf("look for the other half of a trip: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	for rows.Next() {
 		var i int
 		var t tripOf

@@ -65,7 +65,7 @@ func TestNewerStore(t *testing.T) {
 	}
 	if again, err := Open(t.Context(), file); err == nil || !strings.Contains(err.Error(), "newer collector") {
 		if err == nil {
-			again.Close() //nolint:errcheck // the test failed already
+			again.Close() // the test failed already
 		}
 		t.Errorf("opened: %v", err)
 	}

@@ -112,7 +112,7 @@ func selectIncidents(ctx context.Context, q querier, where string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []*incident
 	for rows.Next() {
 		one := &incident{}
@@ -200,7 +200,7 @@ func (db *DB) Alarms(ctx context.Context, id int64, limit int) ([]store.Alarm, e
 	if err != nil {
 		return nil, wrap("read alarms", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.Alarm
 	for rows.Next() {
 		var a store.Alarm

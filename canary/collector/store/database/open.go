@@ -220,7 +220,7 @@ func (db *DB) change(ctx context.Context, newRules bool, f func(*transaction) er
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to take back
+	defer tx.Rollback() // after Commit there is nothing to take back
 	t := &transaction{Tx: tx, dialect: db.dialect, prepared: db.prepared}
 	row := tx.QueryRowContext(ctx, "UPDATE meta SET revision = revision + 1, rules = rules + $1 WHERE id = 1 RETURNING revision, rules, next_id, next_incident", number(newRules))
 	if err := row.Scan(&t.revision, &t.rules, &t.nextID, &t.nextIncident); err != nil {

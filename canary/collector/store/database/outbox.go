@@ -38,7 +38,7 @@ func sortDeliveries(list []store.Delivery) {
 }
 
 func scanDeliveries(rows *sql.Rows) ([]store.Delivery, error) {
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.Delivery
 	for rows.Next() {
 		var d store.Delivery
@@ -116,7 +116,7 @@ func (db *DB) Sinks(ctx context.Context, _ time.Time) ([]store.SinkState, error)
 	if err != nil {
 		return nil, wrap("read sinks", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.SinkState
 	for rows.Next() {
 		var s store.SinkState

@@ -43,7 +43,7 @@ func selectCanaries(ctx context.Context, q querier) ([]store.Canary, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.Canary
 	for rows.Next() {
 		var c store.Canary

@@ -24,7 +24,7 @@ func selectMutes(ctx context.Context, q querier, after int64) ([]store.Mute, err
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.Mute
 	for rows.Next() {
 		var m store.Mute
@@ -98,7 +98,7 @@ func selectIgnores(ctx context.Context, q querier) ([]store.IgnoreRule, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.IgnoreRule
 	for rows.Next() {
 		var r store.IgnoreRule
@@ -176,7 +176,7 @@ func (db *DB) Audit(ctx context.Context, limit int) ([]store.AuditEntry, error) 
 	if err != nil {
 		return nil, wrap("read audit log", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err is asked below
+	defer rows.Close() // Err is asked below
 	var found []store.AuditEntry
 	for rows.Next() {
 		var e store.AuditEntry

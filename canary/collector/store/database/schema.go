@@ -54,7 +54,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to take back
+	defer tx.Rollback() // after Commit there is nothing to take back
 	if db.dialect.lock != "" {
 		if _, err := tx.ExecContext(ctx, db.dialect.lock); err != nil {
 			return fmt.Errorf("migrate store: %w", err)

@@ -105,7 +105,7 @@ func (p *Postgres) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // only asked
+	defer db.Close() // only asked
 	for end := time.Now().Add(serverStart); ; time.Sleep(50 * time.Millisecond) {
 		if err = db.PingContext(ctx); err == nil || time.Now().After(end) {
 			return err
@@ -119,7 +119,7 @@ func (p *Postgres) Database(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer db.Close() //nolint:errcheck // only one statement
+	defer db.Close() // only one statement
 	name := fmt.Sprintf("test%d", p.count.Add(1))
 	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
