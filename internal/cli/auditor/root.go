@@ -18,6 +18,6 @@ func New(f *cli.Frame) *cobra.Command {
   hardstand audit .`,
 		Version: f.Version,
 	}
-	root.AddCommand(auditCommand(f), scanCommand(f))
+	root.AddCommand(auditCommand(f), scanCommand(f), runtimeCommand(f))
 	return root
 }

@@ -24,7 +24,7 @@ func scanCommand(f *cli.Frame) *cobra.Command {
 
 func runtimeCommand(f *cli.Frame) *cobra.Command {
 	return cli.HandOver(f, auditExecutable, "Write hardened run-time configuration for an image",
-		"  hardstand runtime docker oci:app", "runtime")
+		"  hardstand runtime docker oci:app --repository registry.example/app", "runtime")
 }
 
 func collectorCommand(f *cli.Frame) *cobra.Command {
