@@ -178,6 +178,10 @@ func (c *Collector) Ingest(ctx context.Context, o store.Observation) error {
 // ErrOverloaded, or says that it could not be stored.
 func (c *Collector) Alarm(ctx context.Context, line []byte, channel store.Channel, source string) (store.Outcome, error) {
 	c.metrics.receive(channel)
+	if len(c.queue) == cap(c.queue) { // said before any work is spent on it
+		c.metrics.reject(channel, ErrOverloaded)
+		return store.Outcome{}, ErrOverloaded
+	}
 	a, err := c.verifier.Check(line, c.now())
 	if err != nil {
 		c.metrics.reject(channel, err)
