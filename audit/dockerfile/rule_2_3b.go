@@ -64,7 +64,8 @@ func (f *file) rootBase(s *stage) string {
 }
 
 func unpinnedPackages(c call) (alias string, loose []string) {
-	sub, ops := c.sub()
+	var ops []string
+	sub, _ := c.sub()
 	pinned := func(p string) bool { return strings.ContainsAny(p, "=<>~") }
 	switch c.name {
 	case "apt-get", "apt", "aptitude":
