@@ -84,7 +84,7 @@ func TestForgeries(t *testing.T) {
 		if accepted > 0 {
 			t.Errorf("%s: %d accepted", name, accepted)
 		}
-		t.Logf("%s: %d tried, 0 accepted, %d were the same alarm", name, *forgeries/len(ways), same)
+		t.Logf("%s: %d tried, %d accepted, %d were the same alarm", name, *forgeries/len(ways), accepted, same)
 	}
 }
 
