@@ -46,16 +46,23 @@ func TestWhatIsWrittenRuns(t *testing.T) {
 	app := filepath.Join(dir, "app")
 	run(t, append(os.Environ(), "CGO_ENABLED=0"), "go", "build", "-o", app, "../hello")
 	archive := filepath.Join(dir, "app.tar")
-	run(t, os.Environ(), hardstand, "wrap", app, "-o", "docker-archive:"+archive, "--platform", "linux/amd64")
+	run(t, os.Environ(), hardstand, "wrap", app, "-o", "docker-archive:"+archive)
 	loaded := run(t, docker.Env(), "docker", "load", "-q", "-i", archive)
 	id := strings.TrimSpace(loaded[strings.Index(loaded, ": ")+2:])
 
 	healthy(t, docker, hardstand, archive, id, "hardened")
 
-	trace := filepath.Join(dir, "trace")
-	run(t, os.Environ(), "strace", "-f", "-o", trace, "timeout", "--preserve-status", "3", app)
+	trace, asked := filepath.Join(dir, "trace"), filepath.Join(dir, "asked")
+	const port = "18473"
+	served := exec.CommandContext(t.Context(), "strace", "-f", "-o", trace, "timeout", "--preserve-status", "4", app)
+	served.Env = append(os.Environ(), "PORT="+port)
+	if err := served.Start(); err != nil {
+		t.Fatal(err)
+	}
+	run(t, os.Environ(), "strace", "-f", "-o", asked, filepath.Join(bin, "probe"), port, "--wait", "3s")
+	_ = served.Wait() // timeout ends it
 	profile := filepath.Join(dir, "seccomp.json")
-	if err := os.WriteFile(profile, []byte(run(t, os.Environ(), hardstand, "runtime", "seccomp", "--trace", trace)), 0o644); err != nil {
+	if err := os.WriteFile(profile, []byte(run(t, os.Environ(), hardstand, "runtime", "seccomp", "--trace", trace, "--trace", asked)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	healthy(t, docker, hardstand, archive, id, "traced", "--seccomp", profile)
