@@ -102,6 +102,9 @@ func (o *auditOptions) dockerfileOptions(f *cli.Frame) (dockerfile.Options, erro
 		Target: o.settings.Target, Trusted: o.settings.Trusted, Minimal: o.settings.Minimal, NoPragmas: o.settings.NoPragmas,
 		Now: f.Now(), Args: map[string]string{},
 	}
+	if len(o.image.keys) > 0 || o.image.identity != "" {
+		opts.Verify = o.image.verifier(f)
+	}
 	for _, arg := range o.buildArgs {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
