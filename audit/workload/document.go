@@ -25,7 +25,6 @@ const (
 type document struct {
 	node  *yaml.Node // nil where lines are not known
 	value any
-	base  string // pointer of value inside the document, for elements of lists
 }
 
 // parse reads all documents of a file. old says that yes and on are booleans,
