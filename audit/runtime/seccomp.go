@@ -1,6 +1,7 @@
 package runtime
 
 import (
+<<<<<<< HEAD
 	"bufio"
 	_ "embed"
 	"encoding/json"
@@ -135,3 +136,108 @@ func Observe(r io.Reader, comm string) ([]string, error) {
 	slices.Sort(names)
 	return names, nil
 }
+=======
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Profile is a seccomp profile as Docker, containerd and the OCI runtime
+// specification have it.
+type Profile struct {
+	DefaultAction string         `json:"defaultAction"`
+	DefaultErrno  int            `json:"defaultErrnoRet,omitempty"`
+	Architectures []string       `json:"architectures"`
+	Syscalls      []ProfileCalls `json:"syscalls"`
+}
+
+// ProfileCalls are system calls that get one answer.
+type ProfileCalls struct {
+	Names   []string `json:"names"`
+	Action  string   `json:"action"`
+	Comment string   `json:"comment,omitempty"`
+}
+
+// floor is what runc itself calls below the filter, between loading it and
+// starting the program, in docker run and docker exec. Without no-new-privileges
+// the filter loads much earlier and needs far more. Beyond what runc was seen
+// to call there is a margin for its other versions and for crun.
+var floor = []string{
+	"brk", "capget", "capset", "chdir", "clock_gettime", "clone", "close", "close_range", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait",
+	"epoll_pwait2", "eventfd2", "execve", "exit", "exit_group", "faccessat", "faccessat2", "fcntl", "fstat", "fstatfs", "futex", "getdents64",
+	"getpid", "getppid", "getrandom", "gettid", "lseek", "madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "openat", "openat2",
+	"pipe2", "prctl", "pread64", "prlimit64", "read", "readlinkat", "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+	"sched_getaffinity", "sched_yield", "set_robust_list", "set_tid_address", "setgid", "setgroups", "setuid", "sigaltstack", "statx", "tgkill",
+	"uname", "write",
+}
+
+// twins are calls of x86_64 that aarch64 does not have, and what a program
+// uses there instead.
+var twins = map[string][]string{
+	"access": {"faccessat"}, "chmod": {"fchmodat"}, "chown": {"fchownat"}, "creat": {"openat"}, "dup2": {"dup3"}, "epoll_create": {"epoll_create1"},
+	"epoll_wait": {"epoll_pwait"}, "eventfd": {"eventfd2"}, "fork": {"clone"}, "futimesat": {"utimensat"}, "getdents": {"getdents64"},
+	"inotify_init": {"inotify_init1"}, "lchown": {"fchownat"}, "link": {"linkat"}, "lstat": {"newfstatat"}, "mkdir": {"mkdirat"}, "mknod": {"mknodat"},
+	"open": {"openat"}, "pause": {"ppoll"}, "pipe": {"pipe2"}, "poll": {"ppoll"}, "readlink": {"readlinkat"}, "rename": {"renameat", "renameat2"},
+	"rmdir": {"unlinkat"}, "select": {"pselect6"}, "signalfd": {"signalfd4"}, "stat": {"newfstatat"}, "symlink": {"symlinkat"}, "time": {"gettimeofday"},
+	"unlink": {"unlinkat"}, "utime": {"utimensat"}, "utimes": {"utimensat"}, "vfork": {"clone"}, "alarm": {"setitimer"},
+}
+
+// escapes are calls that a container without capabilities has no use for and
+// that lead out of it. A trace that has one was not of the program alone.
+var escapes = []string{
+	"add_key", "bpf", "delete_module", "finit_module", "init_module", "kexec_file_load", "kexec_load", "keyctl", "mount", "move_mount",
+	"open_by_handle_at", "open_tree", "perf_event_open", "pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "reboot", "request_key",
+	"setns", "swapon", "swapoff", "umount2", "unshare", "userfaultfd",
+}
+
+// Seccomp merges traces into a profile that refuses everything else with
+// EPERM. Calls that lead out of a container are refused unless risky says that
+// they are meant.
+func Seccomp(traces []Trace, risky bool) (Profile, error) {
+	if len(traces) == 0 {
+		return Profile{}, errors.New("write seccomp profile: there is no trace; make one as --training shows")
+	}
+	seen := map[string]bool{}
+	for _, t := range traces {
+		for _, name := range t.Calls {
+			seen[name] = true
+		}
+	}
+	var found []string
+	for _, name := range escapes {
+		if seen[name] {
+			found = append(found, name)
+		}
+	}
+	if len(found) > 0 && !risky {
+		return Profile{}, fmt.Errorf("write seccomp profile: the traces have %s, which lead out of a container: trace the program alone, or take them in with --allow-risky", strings.Join(found, ", "))
+	}
+	for name := range seen {
+		for _, twin := range twins[name] {
+			seen[twin] = true
+		}
+	}
+	var traced, added []string
+	for name := range seen {
+		traced = append(traced, name)
+	}
+	for _, name := range floor {
+		if !seen[name] {
+			added = append(added, name)
+		}
+	}
+	slices.Sort(traced)
+	p := Profile{DefaultAction: "SCMP_ACT_ERRNO", DefaultErrno: 1, Architectures: architectures}
+	p.Syscalls = append(p.Syscalls, ProfileCalls{traced, "SCMP_ACT_ALLOW", "what the program and its health check called"})
+	if len(added) > 0 {
+		p.Syscalls = append(p.Syscalls, ProfileCalls{added, "SCMP_ACT_ALLOW", "what runc calls before the program starts"})
+	}
+	return p, nil
+}
+
+// JSON is a profile's file.
+func (p Profile) JSON() ([]byte, error) { return toJSON(p) }
+
+var architectures = []string{"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"}
+>>>>>>> 64e107c (runtime: hardened docker run, Compose, Kubernetes, ECS, Falco and seccomp configuration from an image)
