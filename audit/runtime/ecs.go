@@ -1,6 +1,10 @@
 package runtime
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
 
 // The names and their case are those of RegisterTaskDefinition's JSON.
 type ecsTask struct {
@@ -78,8 +82,12 @@ func ECS(p Profile) ([]byte, error) {
 	if p.Port != 0 {
 		c.Ports = []ecsPort{{p.Port}}
 	}
+	cpu, memory, err := fargateSize(p.MilliCPU*1024/1000, p.MemoryMiB)
+	if err != nil {
+		return nil, err
+	}
 	t := ecsTask{
-		Family: p.Name, NetworkMode: "awsvpc", Compatibilities: []string{"FARGATE"}, CPU: "256", Memory: "512",
+		Family: p.Name, NetworkMode: "awsvpc", Compatibilities: []string{"FARGATE"}, CPU: strconv.Itoa(cpu), Memory: strconv.Itoa(memory),
 		ExecutionRoleArn: "arn:aws:iam::ACCOUNT:role/" + p.Name + "-execution", TaskRoleArn: "arn:aws:iam::ACCOUNT:role/" + p.Name + "-task",
 	}
 	for i, dir := range p.Tmpfs {
@@ -89,4 +97,28 @@ func ECS(p Profile) ([]byte, error) {
 	t.Containers = []ecsContainer{c}
 	data, err := json.MarshalIndent(t, "", "  ")
 	return append(data, '\n'), err
+}
+
+// fargateSizes are the sizes of tasks on Fargate: processor units, least and
+// most memory and the step between, in MiB.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+var fargateSizes = []struct{ cpu, from, to, step int }{
+	{256, 512, 512, 512}, {256, 1024, 2048, 1024}, {512, 1024, 4096, 1024}, {1024, 2048, 8192, 1024}, {2048, 4096, 16384, 1024},
+	{4096, 8192, 30720, 1024}, {8192, 16384, 61440, 4096}, {16384, 32768, 122880, 8192},
+}
+
+// fargateSize is the smallest size of a task that the limits fit in. Fargate
+// refuses every other.
+func fargateSize(cpu, memory int) (int, int, error) {
+	for _, s := range fargateSizes {
+		if cpu > s.cpu || memory > s.to {
+			continue
+		}
+		size := s.from
+		if memory > size {
+			size += (memory - size + s.step - 1) / s.step * s.step
+		}
+		return s.cpu, size, nil
+	}
+	return 0, 0, fmt.Errorf("no size of Fargate has %d processor units and %d MiB", cpu, memory)
 }

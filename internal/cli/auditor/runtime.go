@@ -52,6 +52,7 @@ A seccomp profile needs a trace: run the application with the profile of
 			return runRuntime(cmd.Context(), f, o, args)
 		},
 	}
+	cmd.AddCommand(runtimeTraceCommand())
 	flags, p := cmd.Flags(), &o.profile
 	flags.StringVar(&p.Name, "name", "", "name of the application (default: the repository's last part)")
 	flags.StringVar(&o.repository, "repository", "", "`repository` the image will be pulled from, for one that is not in a registry yet")
