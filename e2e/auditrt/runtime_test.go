@@ -85,7 +85,7 @@ func healthy(t *testing.T, docker *stage.Docker, hardstand, archive, id, name st
 		}
 		kept = append(kept, words[i])
 	}
-	kept = append(kept[:len(kept)-1], "--network", "none", id)
+	kept = append(kept[:len(kept)-1], "--network", "none", "--health-interval", "2s", id) // the image asks every 30 s
 	run(t, docker.Env(), "docker", kept[1:]...)
 	t.Cleanup(func() {
 		_ = exec.Command("docker", "rm", "-f", name).Run() // the engine ends anyway
