@@ -164,7 +164,7 @@ func lintRegister(f *cli.Frame, file, key string) (decoy.Register, error) {
 	if err != nil {
 		return decoy.Register{}, err
 	}
-	if file, err = findRegister(dir, file); err != nil {
+	if file, err = findRegister(dir, file, master); err != nil {
 		return decoy.Register{}, err
 	}
 	r, err := composer.ReadRegister(file, master)

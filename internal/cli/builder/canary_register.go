@@ -1,8 +1,10 @@
 package builder
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -129,8 +131,9 @@ func row(r register.Record) string {
 	return fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%s\t%s", r.Build, r.Image, r.Platform, decoys, tokens, r.Owner, drill)
 }
 
-// find returns the file that an argument names.
-func findRegister(dir, arg string) (string, error) {
+// findRegister returns the file that an argument names. Of several with the
+// same build it is the one that the key opens.
+func findRegister(dir, arg string, master alert.Master) (string, error) {
 	if strings.HasSuffix(arg, register.Extension) {
 		return arg, nil
 	}
@@ -147,6 +150,12 @@ func findRegister(dir, arg string) (string, error) {
 			found = append(found, file)
 		}
 	}
+	if len(found) > 1 {
+		found = slices.DeleteFunc(found, func(file string) bool {
+			_, err := composer.ReadRegister(file, master)
+			return errors.Is(err, register.ErrKey)
+		})
+	}
 	if len(found) != 1 {
 		return "", fmt.Errorf("find register: %d in %s have a build id that begins with %s", len(found), dir, arg)
 	}
@@ -158,7 +167,7 @@ func runRegisterShow(f *cli.Frame, o registerOptions, arg string) error {
 	if err != nil {
 		return err
 	}
-	file, err := findRegister(dir, arg)
+	file, err := findRegister(dir, arg, master)
 	if err != nil {
 		return err
 	}
@@ -185,7 +194,7 @@ func runRegisterNote(f *cli.Frame, o registerOptions, arg string) error {
 	if err != nil {
 		return err
 	}
-	file, err := findRegister(dir, arg)
+	file, err := findRegister(dir, arg, master)
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,7 @@ func RegisterDir(f *cli.Frame) (string, error) {
 }
 
 // saveRegisters writes, encrypted, what each image has, for whoever watches
-// it. What was noted in
-// the register of an image that was built before stays.
+// it. What was noted in the register of an image that was built before stays.
 func (o *Options) saveRegisters(f *cli.Frame, d *spec.Definition, master alert.Master, r *build.Result) error {
 	for _, img := range r.Images {
 		if img.Register == nil {
@@ -46,6 +45,13 @@ func (o *Options) saveRegisters(f *cli.Frame, d *spec.Definition, master alert.M
 		}
 		file := filepath.Join(o.register, fmt.Sprintf("%s-%s%s", d.Name, rec.Build, register.Extension))
 		old, err := ReadRegister(file, master)
+		if errors.Is(err, register.ErrKey) {
+			// Another key's register of the same build: its images may still
+			// run somewhere.
+			file = fmt.Sprintf("%s-%s.%x%s", d.Name, rec.Build, master.Derive("register file", 4), register.Extension)
+			file = filepath.Join(o.register, file)
+			old, err = ReadRegister(file, master)
+		}
 		if err == nil {
 			rec.Planted, rec.LastDrill = old.Planted, old.LastDrill
 			rec.Owner, rec.Route = cmp.Or(rec.Owner, old.Owner), cmp.Or(rec.Route, old.Route)
