@@ -16,6 +16,7 @@ import (
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/auditor"
 	"github.com/hardstand/hardstand/internal/cli/builder"
+	"github.com/hardstand/hardstand/internal/cli/collector"
 )
 
 func main() {
@@ -45,7 +46,7 @@ func run(file string, check bool) error {
 // trees returns the command tree of every executable: to the user they are one.
 func trees() []*cobra.Command {
 	frame := &cli.Frame{Getenv: func(string) string { return "" }, Version: "dev"}
-	return []*cobra.Command{builder.New(frame), auditor.New(frame)}
+	return []*cobra.Command{builder.New(frame), auditor.New(frame), collector.New(frame)}
 }
 
 // Reference describes command trees in Markdown. Of the trees after the first
@@ -53,22 +54,32 @@ func trees() []*cobra.Command {
 func Reference(roots ...*cobra.Command) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Command line\n\nGenerated from the commands by `make docs`.\n\n```text\n" + cli.ExitCodes + "```\n")
+	seen := map[string]bool{}
 	for i, root := range roots {
 		if i == 0 {
-			describe(&b, root)
+			describe(&b, root, seen)
 			continue
 		}
 		for _, c := range root.Commands() {
-			describe(&b, c)
+			describe(&b, c, seen)
 		}
 	}
 	return b.Bytes()
 }
 
-func describe(b *bytes.Buffer, c *cobra.Command) {
+// describe writes a command and those below it. A group that another tree has
+// described already is left out, what is in it is not.
+func describe(b *bytes.Buffer, c *cobra.Command, seen map[string]bool) {
+	if seen[c.CommandPath()] {
+		for _, sub := range c.Commands() {
+			describe(b, sub, seen)
+		}
+		return
+	}
 	if c.Hidden || c.Name() == "help" || c.Name() == "completion" || cli.HandedOver(c) != "" {
 		return
 	}
+	seen[c.CommandPath()] = true
 	fmt.Fprintf(b, "\n## %s\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))
 	if c.Long != "" {
 		fmt.Fprintf(b, "\n```text\n%s\n```\n", c.Long)
@@ -99,6 +110,6 @@ func describe(b *bytes.Buffer, c *cobra.Command) {
 		fmt.Fprintf(b, "\n| flag | meaning |\n|---|---|\n%s\n", strings.Join(rows, "\n"))
 	}
 	for _, sub := range c.Commands() {
-		describe(b, sub)
+		describe(b, sub, seen)
 	}
 }
