@@ -21,6 +21,7 @@ import (
 type imageOptions struct {
 	platform    string
 	register    string
+	canaryKey   string
 	evidence    []string
 	replicas    []string
 	maxAge      time.Duration
@@ -33,6 +34,7 @@ type imageOptions struct {
 
 func (o *imageOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.register, "register", "", "decoy register `file` of the image: what it lists by digest is a decoy and no tool")
+	flags.StringVar(&o.canaryKey, "canary-key", "", "`file` with the canary key that opens the register (default: canary.key in the configuration directory)")
 	flags.StringArrayVar(&o.evidence, "evidence", nil, "exported `file`: GuardDuty get-detector, ECR describe-repositories or describe-registry, a publish ledger, alarms; may be repeated")
 	flags.StringArrayVar(&o.replicas, "replica", nil, "`repository` that should have the same image; may be repeated")
 	flags.DurationVar(&o.maxAge, "max-age", 0, "how old an image may be (default 840h)")
@@ -64,11 +66,8 @@ func auditImage(ctx context.Context, f *cli.Frame, o *auditOptions, t target) (v
 func (o *imageOptions) options(ctx context.Context, f *cli.Frame, arg string) (image.Options, []string, error) {
 	opts := image.Options{Now: f.Now(), MaxAge: o.maxAge}
 	if o.register != "" {
-		data, err := readLimited(o.register, image.MaxRegister)
-		if err != nil {
-			return opts, nil, err
-		}
-		if opts.Register, err = image.ParseRegister(o.register, data); err != nil {
+		var err error
+		if opts.Register, err = loadRegister(f, o.register, o.canaryKey); err != nil {
 			return opts, nil, err
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/hardstand/hardstand/audit/image"
 	"github.com/hardstand/hardstand/audit/runtime"
 	"github.com/hardstand/hardstand/internal/cli"
 )
@@ -22,6 +21,7 @@ type runtimeOptions struct {
 	profile    runtime.Profile
 	repository string
 	register   string
+	canaryKey  string
 	platform   string
 	training   bool
 	traces     []string
@@ -45,7 +45,7 @@ A seccomp profile needs a trace: run the application with the profile of
   hardstand runtime kubernetes registry.example/app:1 --tmpfs /tmp --exec-probe
   hardstand runtime seccomp --training
   hardstand runtime seccomp --trace kernel.log --comm app
-  hardstand runtime falco registry.example/app:1 --register app.register.json`,
+  hardstand runtime falco registry.example/app:1 --register app.register`,
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: []string{"docker", "compose", "kubernetes", "ecs", "falco", "seccomp"},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,6 +66,7 @@ A seccomp profile needs a trace: run the application with the profile of
 	flags.StringVar(&p.Seccomp, "seccomp", "", "absolute path of a seccomp profile, for docker and compose")
 	flags.BoolVar(&p.Exec, "exec-probe", false, "kubernetes: check by the probe only, as strict mTLS (Istio) demands")
 	flags.StringVar(&o.register, "register", "", "falco: decoy register `file` of the image")
+	flags.StringVar(&o.canaryKey, "canary-key", "", "falco: `file` with the canary key that opens the register (default: canary.key in the configuration directory)")
 	flags.StringVar(&o.platform, "platform", "", "platform of the image, as os/arch")
 	flags.BoolVar(&o.training, "training", false, "seccomp: write the profile that logs every system call")
 	flags.StringArrayVar(&o.traces, "trace", nil, "seccomp: `file` with the kernel's log or strace -f's output; several are merged")
@@ -134,7 +135,7 @@ func (o *runtimeOptions) read(ctx context.Context, f *cli.Frame, arg string) err
 	if argv := slices.Concat(c.Entrypoint, c.Cmd); len(argv) > 0 && path.IsAbs(argv[0]) {
 		p.Program = argv[0]
 	}
-	return o.planted()
+	return o.planted(f)
 }
 
 // name finds out what the image is pulled by.
@@ -160,15 +161,11 @@ func (o *runtimeOptions) name(img v1.Image, arg string) error {
 	return nil
 }
 
-func (o *runtimeOptions) planted() error {
+func (o *runtimeOptions) planted(f *cli.Frame) error {
 	if o.register == "" {
 		return nil
 	}
-	data, err := readLimited(o.register, image.MaxRegister)
-	if err != nil {
-		return err
-	}
-	r, err := image.ParseRegister(o.register, data)
+	r, err := loadRegister(f, o.register, o.canaryKey)
 	if err != nil {
 		return err
 	}
