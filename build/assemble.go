@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -52,7 +51,9 @@ type Options struct {
 	Program string
 	// Progress is told of finished work, from several goroutines; nil is silence.
 	Progress func(Step)
-	Rehash   bool // hash every byte taken from the cache, however often it was
+	// Base is the verified image that the definition starts from, if it does.
+	Base   *Base
+	Rehash bool // hash every byte taken from the cache, however often it was
 
 	by codec // of layers
 }
@@ -105,6 +106,7 @@ type Image struct {
 	Notes     []string // what the definition says in vain
 	Created   time.Time
 
+	base        *baseImage // nil without
 	components  []sbom.Component
 	layers      []oci.Layer
 	spent       []*segment        // stand in one layer only, which is in the cache
@@ -121,6 +123,9 @@ var ErrStaleLock = errors.New("the lock does not fit the definition: run hardsta
 func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
 	if !l.Matches(d) {
 		return nil, fmt.Errorf("build %s: %w", d.Name, ErrStaleLock)
+	}
+	if err := o.Base.fits(d); err != nil {
+		return nil, fmt.Errorf("build %s: %w", d.Name, err)
 	}
 	if err := l.Check(d); err != nil {
 		return nil, fmt.Errorf("build %s: %w", d.Name, err)
@@ -187,14 +192,14 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 
 // prove writes the provenance of the index and of each image.
 func (r *Result) prove(d *spec.Definition, l *spec.Lock, o Options) error {
-	in := provenance.Input{Definition: d, Lock: l, Epoch: o.Created, Encoder: o.by.encoder, Version: o.Version, Programs: map[string]string{}}
+	in := provenance.Input{Base: o.Base.evidence(), Definition: d, Lock: l, Epoch: o.Created, Encoder: o.by.encoder, Version: o.Version, Programs: map[string]string{}}
 	var err error
 	for _, img := range r.Images {
 		one := in
 		one.Platforms, one.Programs = []spec.Platform{img.Platform}, map[string]string{}
 		for _, c := range img.components {
-			if c.SHA256 == "" {
-				continue // part of another component
+			if c.SHA256 == "" || c.Container {
+				continue // part of another component, or a dependency of its own
 			}
 			name := c.Name + " for " + img.Platform.String()
 			one.Programs[name], in.Programs[name] = c.SHA256, c.SHA256
@@ -242,11 +247,14 @@ func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
 	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(),
 		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}, Licenses: map[string]license.Info{}}
+	if err := img.startFrom(ctx, d, o); err != nil {
+		return nil, err
+	}
 	debs, err := debSegments(ctx, d, o, p, img.Packages)
 	if err != nil {
 		return nil, err
 	}
-	var newest int64
+	newest := img.base.newest()
 	var errs []error
 	for i, s := range debs {
 		newest = max(newest, s.Newest)
@@ -256,7 +264,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if len(debs) == 0 && !d.Debian.Snapshot.IsZero() {
+	if newest == 0 && len(debs) == 0 && !d.Debian.Snapshot.IsZero() {
 		newest = d.Debian.Snapshot.Unix() // nothing else in the image has a date
 	}
 	img.Created = time.Unix(newest, 0).UTC()
@@ -265,6 +273,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	}
 	img.noteUnused(d, debs)
 	groups := groupDebs(img.Packages, debs)
+	given := img.base.components(d, o.Base)
 	// The aliases of merged /usr come with the configuration, and the loader
 	// needs them: so the check follows.
 	config, components, err := configGroup(ctx, d, o, img, debs, newest)
@@ -274,6 +283,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	if len(config.segments) > 0 {
 		groups = append(groups, config)
 	}
+	components = append(given, components...)
 	app, err := appGroup(ctx, o, img, newest)
 	if err != nil {
 		return nil, err
@@ -413,14 +423,20 @@ func (img *Image) addFiles(ctx context.Context, o Options, g *group, owner strin
 
 // finish strings the layers together and makes the image and its SBOM.
 func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, groups []group, debs []*segment, components []sbom.Component) error {
-	layers := make([]oci.Layer, len(groups))
+	below := img.base.below()
+	layers := make([]oci.Layer, len(below)+len(groups))
+	for i, l := range below {
+		layers[i] = l
+		img.Size += l.Size
+	}
 	for i, g := range groups {
 		var err error
-		if layers[i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g); err != nil {
+		at := len(below) + i
+		if layers[at], err = layerOf(ctx, o.Cache, o.by, img.Tree, g); err != nil {
 			return err
 		}
 		o.report(Step{img.Platform, "layers", i + 1, len(groups)})
-		img.Size += layers[i].Size
+		img.Size += layers[at].Size
 		if g.kind == appKind {
 			img.spent = g.segments
 		}
@@ -449,46 +465,4 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	}
 	img.CycloneDX, err = sbom.CycloneDX(in)
 	return err
-}
-
-func configOf(d *spec.Definition, img *Image) oci.Config {
-	c := oci.Config{
-		Platform: img.Platform, Created: img.Created, User: fmt.Sprint(spec.Users[d.Accounts.RunAs]),
-		Entrypoint: entrypoint(d), Cmd: d.Cmd, WorkDir: d.WorkDir, Labels: annotations(d, img.Created),
-	}
-	if c.WorkDir == "" {
-		c.WorkDir = map[string]string{"nonroot": "/home/nonroot"}[d.Accounts.RunAs]
-		if c.WorkDir == "" {
-			c.WorkDir = "/"
-		}
-	}
-	environment := map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	if _, _, ok := img.Tree.Lookup("etc/ssl/certs/ca-certificates.crt"); ok {
-		environment["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
-	}
-	maps.Copy(environment, img.environment)
-	maps.Copy(environment, d.Environment)
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		c.Environment = append(c.Environment, name+"="+environment[name])
-	}
-	if p := d.Probe; p != nil {
-		c.Healthcheck = &v1.HealthConfig{
-			Test: append([]string{"CMD", p.Path}, p.Args...), Interval: time.Duration(p.Interval),
-			Timeout: time.Duration(p.Timeout), StartPeriod: time.Duration(p.StartPeriod), Retries: p.Retries,
-		}
-	}
-	return c
-}
-
-func annotations(d *spec.Definition, created time.Time) map[string]string {
-	m := map[string]string{
-		"org.opencontainers.image.title":   d.Name,
-		"org.opencontainers.image.source":  SourceURL,
-		"org.opencontainers.image.created": created.UTC().Format(time.RFC3339),
-	}
-	if d.Description != "" {
-		m["org.opencontainers.image.description"] = d.Description
-	}
-	maps.Copy(m, d.Annotations)
-	return m
 }

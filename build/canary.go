@@ -158,7 +158,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) (
 }
 
 func plantTokens(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, []decoy.Pipe, *token.Register, error) {
-	user := spec.Users[d.Accounts.RunAs]
+	user := img.userID(d)
 	home := map[string]string{"root": "/root"}[d.Accounts.RunAs]
 	kinds := d.Canary.Tokens
 	if slices.Contains(kinds, "default") {

@@ -76,6 +76,9 @@ func (img *Image) elfImage(segments []*segment) *elf.Image {
 		e, ok := img.Tree.Resolve(p)
 		return e.Path, ok
 	}}
+	if img.base != nil {
+		maps.Copy(i.Files, img.base.gate.ELF.Files)
+	}
 	for _, s := range segments {
 		maps.Copy(i.Files, s.ELF)
 		i.Loaded = append(i.Loaded, s.Loaded...)

@@ -69,7 +69,7 @@ func configuration(d *spec.Definition, img *Image) []rootfs.Content {
 	if d.Bare {
 		return links(d)
 	}
-	files := slices.Concat(accounts(), img.Tree.MissingAliases(), compatible(d))
+	files := slices.Concat(img.base.missing(accounts()), img.Tree.MissingAliases(), compatible(d))
 	if d.Compat != "" {
 		return append(files, links(d)...)
 	}

@@ -37,10 +37,16 @@ func (img *Image) wholeEffects(ctx context.Context, o Options, debs []*segment, 
 			wanted[w] = true
 		}
 	}
+	if img.base.has(loaderCache) && slices.ContainsFunc(debs, func(s *segment) bool { return len(s.ELF) > 0 }) {
+		wanted[effect.WholeLoaderCache] = true // the base's does not know ours
+	}
+	if wanted[effect.WholeLoaderCache] && img.base.has(loaderCache) {
+		img.Tree.Release(loaderCache)
+	}
 	var list []*segment
 	if wanted[effect.WholeLoaderCache] {
 		libraries := img.elfImage(debs).Libraries()
-		content := rootfs.Content{Entry: rootfs.Entry{Path: "etc/ld.so.cache", Mode: 0o644, ModTime: newest}, Data: elf.WriteCache(machines[img.Platform], libraries)}
+		content := rootfs.Content{Entry: rootfs.Entry{Path: loaderCache, Mode: 0o644, ModTime: newest}, Data: elf.WriteCache(machines[img.Platform], libraries)}
 		s, err := contentSegment(ctx, o, "hardstand", []rootfs.Content{content})
 		if err != nil {
 			return nil, err
@@ -61,6 +67,9 @@ func (img *Image) wholeEffects(ctx context.Context, o Options, debs []*segment, 
 	}
 	return list, nil
 }
+
+// loaderCache is what ld.so finds libraries by.
+const loaderCache = "etc/ld.so.cache"
 
 // machines are the ELF machines of the platforms.
 var machines = map[spec.Platform]string{

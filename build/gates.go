@@ -16,15 +16,21 @@ import (
 // of shells.
 func (img *Image) checkGates(d *spec.Definition, debs, all []*segment) error {
 	i := &gate.Image{
-		Entries: img.Tree.Entries(), Resolve: img.Tree.Resolve, ELF: *img.elfImage(all), User: fmt.Sprint(spec.Users[d.Accounts.RunAs]),
+		Entries: img.Tree.Entries(), Resolve: img.Tree.Resolve, ELF: *img.elfImage(all), User: img.user(d),
 		Owner: func(p string) string {
 			_, owner, _ := img.Tree.Lookup(p)
+			if owner == baseOwner {
+				return "" // a package of it, which its database does not say
+			}
 			return owner
 		},
 	}
 	for n, p := range img.Packages {
 		i.Packages = append(i.Packages, gate.Package{Name: p.Name, Version: p.Version, License: img.licenseOf(p.Name, debs[n], debs)})
 		img.Licenses[p.Name] = i.Packages[n].License
+	}
+	if img.base != nil {
+		i.Packages = append(i.Packages, img.base.gate.Packages...)
 	}
 	findings := slices.Concat(gate.SetID(i), gate.WorldWritable(i), gate.MergedUsr(i), gate.Shell(i), gate.Denied(i, d.Deny), gate.Libraries(i))
 	if !d.Bare {

@@ -29,6 +29,15 @@ const component = "main"
 // Lock resolves a definition against the archive as it is now. No suite may be
 // older than floors says; a suite that it does not name may have any date.
 func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) (*spec.Lock, error) {
+	return LockOn(ctx, a, d, floors, nil, nil)
+}
+
+// LockOn is Lock for a definition that starts from another image, whose
+// packages count as installed. c keeps that image's layers.
+func LockOn(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time, base *Base, c *cache.Cache) (*spec.Lock, error) {
+	if err := base.fits(d); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
+	}
 	if len(d.Packages) == 0 {
 		return emptyLock(d), nil
 	}
@@ -36,17 +45,18 @@ func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[st
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
 	}
-	l := &spec.Lock{
-		Version: spec.LockVersion, Name: d.Name, Definition: spec.DigestOf(d.LockInput()),
-		Platforms: map[string][]*spec.Package{},
-	}
+	l := emptyLock(d)
 	for _, r := range releases {
 		l.Suites = append(l.Suites, spec.LockedSuite{
 			Suite: r.Suite, Version: r.Version, Date: r.Date, InRelease: "sha256:" + string(r.Digest), Keys: r.Keys,
 		})
 	}
 	for _, p := range d.Platforms {
-		packages, err := lockPlatform(ctx, a, d, releases, p)
+		installed, err := base.installed(ctx, c, p)
+		if err != nil {
+			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)
+		}
+		packages, err := lockPlatform(ctx, a, d, releases, p, installed)
 		if err != nil {
 			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)
 		}
@@ -61,6 +71,9 @@ func emptyLock(d *spec.Definition) *spec.Lock {
 	l := &spec.Lock{
 		Version: spec.LockVersion, Name: d.Name, Definition: spec.DigestOf(d.LockInput()),
 		Suites: []spec.LockedSuite{}, Platforms: map[string][]*spec.Package{},
+	}
+	if d.From != nil {
+		l.From = d.From.Image
 	}
 	for _, p := range d.Platforms {
 		l.Platforms[p.String()] = []*spec.Package{}
@@ -84,7 +97,7 @@ func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, floor
 	return releases, nil
 }
 
-func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform) ([]*spec.Package, error) {
+func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform, installed []byte) ([]*spec.Package, error) {
 	indexes := make([][]byte, len(releases))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, r := range releases {
@@ -102,6 +115,9 @@ func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, relea
 		if err := u.Add(r.Suite, indexes[i]); err != nil {
 			return nil, err
 		}
+	}
+	if err := u.Install(baseOwner, installed); err != nil {
+		return nil, err
 	}
 	choices, err := resolve.Resolve(u, resolve.Request{For: d.Name, Want: d.Packages, Deny: d.Deny, Ignore: d.IgnoreDepends})
 	if err != nil {

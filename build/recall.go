@@ -75,8 +75,12 @@ func recallKey(d *spec.Definition, l *spec.Lock, o Options) (cache.Digest, error
 	if d.Canary != nil && !o.Canary.IsZero() {
 		secret = hex.EncodeToString(o.Canary.Derive("cache", 32, "result"))
 	}
-	return cache.Key("result", transformVersion, o.by.encoder, o.Version, o.Program, string(embedded), string(d.Canonical()), string(l.Format()),
-		fmt.Sprint(o.Platforms), string(o.Format), fmt.Sprint(o.Created.Unix(), o.Created.IsZero()), secret, string(cache.HashOf(h))), nil
+	parts := []string{"result", transformVersion, o.by.encoder, o.Version, o.Program, string(embedded), string(d.Canonical()), string(l.Format()),
+		fmt.Sprint(o.Platforms), string(o.Format), fmt.Sprint(o.Created.Unix(), o.Created.IsZero()), secret, string(cache.HashOf(h))}
+	if o.Base != nil { // its digest is in the definition
+		parts = append(parts, o.Base.SignedBy...)
+	}
+	return cache.Key(parts...), nil
 }
 
 // remember stores a result.

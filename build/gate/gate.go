@@ -44,6 +44,7 @@ type Image struct {
 type Package struct {
 	Name, Version string
 	License       license.Info
+	Stanza        []byte // of the database of a foreign image, else nil
 }
 
 // Finding is one reason to refuse an image.

@@ -236,7 +236,7 @@ func (r *reader) image(multiArch, user string) *Image {
 func (r *reader) packages(tree *rootfs.Tree, data []byte) []Package {
 	var list []Package
 	for stanza := range strings.SplitSeq(string(data), "\n\n") {
-		p := Package{}
+		p := Package{Stanza: []byte(strings.TrimSpace(stanza) + "\n")}
 		installed := true
 		for line := range strings.Lines(stanza) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")

@@ -74,6 +74,9 @@ type Config struct {
 	WorkDir     string
 	Labels      map[string]string
 	Healthcheck *v1.HealthConfig
+	// Base is the config of the image that the first layers are, or nil. Its
+	// history is kept, and what the fields above do not say.
+	Base *v1.ConfigFile
 }
 
 // layer is a Layer as go-containerregistry wants it.
@@ -88,7 +91,10 @@ func (l *layer) Size() (int64, error)                { return l.Layer.Size, nil 
 func (l *layer) MediaType() (types.MediaType, error) { return l.mediaType, nil }
 func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.Path) }
 
-func (l *layer) Uncompressed() (io.ReadCloser, error) {
+func (l *layer) Uncompressed() (io.ReadCloser, error) { return l.Open() }
+
+// Open reads the layer as the tar that it is.
+func (l Layer) Open() (io.ReadCloser, error) {
 	f, err := os.Open(l.Path)
 	if err != nil {
 		return nil, err
@@ -101,7 +107,7 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("read layer %s: %w", l.Layer.Digest, err)
+		return nil, fmt.Errorf("read layer %s: %w", l.Digest, err)
 	}
 	return &uncompressed{z, f}, nil
 }
@@ -146,23 +152,30 @@ func NewImage(format Format, c Config, layers []Layer, annotations map[string]st
 		Architecture: c.Platform.Arch, Variant: variant(c.Platform), OS: "linux",
 		Created: v1.Time{Time: c.Created.UTC()},
 		RootFS:  v1.RootFS{Type: "layers"},
-		Config: v1.Config{
-			User: c.User, Env: c.Environment, Entrypoint: c.Entrypoint, Cmd: c.Cmd,
-			WorkingDir: c.WorkDir, Labels: c.Labels, Healthcheck: c.Healthcheck,
-		},
 	}
+	below := 0 // layers that are the base's
+	if c.Base != nil {
+		base := c.Base.DeepCopy()
+		file.Config, file.History, file.RootFS.DiffIDs = base.Config, base.History, base.RootFS.DiffIDs
+		below = len(file.RootFS.DiffIDs)
+	}
+	own := &file.Config
+	own.User, own.Env, own.Entrypoint, own.Cmd = c.User, c.Environment, c.Entrypoint, c.Cmd
+	own.WorkingDir, own.Labels, own.Healthcheck = c.WorkDir, c.Labels, c.Healthcheck
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: format.pick(types.OCIManifestSchema1, types.DockerManifestSchema2)}
 	if format == OCI {
 		manifest.Annotations = annotations
 	}
 	img := &image{mediaType: manifest.MediaType, layers: map[v1.Hash]*layer{}}
-	for _, l := range layers {
+	for i, l := range layers {
 		layerType, err := format.layerType(l)
 		if err != nil {
 			return nil, fmt.Errorf("write image manifest: %w", err)
 		}
-		file.RootFS.DiffIDs = append(file.RootFS.DiffIDs, l.DiffID)
-		file.History = append(file.History, v1.History{Created: file.Created, CreatedBy: "hardstand", Comment: l.Note})
+		if i >= below {
+			file.RootFS.DiffIDs = append(file.RootFS.DiffIDs, l.DiffID)
+			file.History = append(file.History, v1.History{Created: file.Created, CreatedBy: "hardstand", Comment: l.Note})
+		}
 		manifest.Layers = append(manifest.Layers, v1.Descriptor{MediaType: layerType, Size: l.Size, Digest: l.Digest})
 		img.layers[l.Digest] = &layer{l, layerType}
 	}

@@ -36,6 +36,13 @@ type Input struct {
 	Encoder    string
 	Version    string            // of hardstand
 	Programs   map[string]string // embedded programs by name, SHA-256
+	Base       *Base             // the image started from, or nil
+}
+
+// Base is an image that another starts from.
+type Base struct {
+	Reference string // REGISTRY/REPOSITORY@sha256:HEX
+	SignedBy  []string
 }
 
 type predicate struct {
@@ -109,6 +116,13 @@ func Predicate(in Input) ([]byte, error) {
 
 func dependencies(in Input) []dependency {
 	var list []dependency
+	if in.Base != nil {
+		_, digest, _ := strings.Cut(in.Base.Reference, "@")
+		list = append(list, dependency{
+			Name: "base image", URI: "oci://" + in.Base.Reference, Digest: sha256(digest),
+			Annotations: map[string]string{"signed-by": strings.Join(in.Base.SignedBy, ", ")},
+		})
+	}
 	for _, s := range in.Lock.Suites {
 		list = append(list, dependency{
 			Name: "InRelease of " + s.Suite, Digest: sha256(s.InRelease),

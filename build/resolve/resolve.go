@@ -54,6 +54,9 @@ func (e *UnsatisfiedError) Error() string {
 func Resolve(u *Universe, r Request) ([]Choice, error) {
 	u.sort()
 	s := &solver{universe: u, request: r, chosen: map[string]*selected{}}
+	if err := s.install(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.For, err)
+	}
 	var goals *goal
 	for _, w := range slices.Backward(r.Want) {
 		clauses, err := deb.ParseRelations(w, u.arch)
@@ -69,6 +72,9 @@ func Resolve(u *Universe, r Request) ([]Choice, error) {
 	}
 	choices := make([]Choice, 0, len(s.chosen))
 	for _, c := range s.chosen {
+		if c.installed {
+			continue
+		}
 		choices = append(choices, Choice{Package: c.pkg, For: s.askedBy(c), Ignored: s.ignored(c)})
 	}
 	slices.SortFunc(choices, func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
@@ -81,6 +87,7 @@ type selected struct {
 	by        *selected // nil when the image asked for it
 	needs     []deb.Clause
 	conflicts []deb.Clause
+	installed bool // before anything was chosen
 }
 
 // goal is a clause still to be satisfied, in a list that branches share.
@@ -204,9 +211,30 @@ func (s *solver) candidates(r deb.Relation) ([]*Package, string) {
 	return nil, "no candidate in " + strings.Join(s.universe.suites, ", ")
 }
 
+// install chooses what is there already. What it depends on is not looked for.
+func (s *solver) install() error {
+	for _, p := range s.universe.installed {
+		if old, ok := s.chosen[p.Name]; ok {
+			return fmt.Errorf("%s has both %s %s and %s", p.Suite, p.Name, old.pkg.Version, p.Version)
+		}
+		sel := &selected{pkg: p, installed: true}
+		for _, f := range []string{"Conflicts", "Breaks"} {
+			clauses, err := deb.ParseRelations(p.Stanza.Get(f), s.universe.arch)
+			if err != nil {
+				return fmt.Errorf("package %s %s of %s: %w", p.Name, p.Version, p.Suite, err)
+			}
+			sel.conflicts = append(sel.conflicts, clauses...)
+		}
+		s.chosen[p.Name] = sel
+	}
+	return nil
+}
+
 // choose adds a package, unless that contradicts what is chosen already.
 func (s *solver) choose(p *Package, by *selected) (*selected, error) {
-	if c, ok := s.chosen[p.Name]; ok {
+	if c, ok := s.chosen[p.Name]; ok && c.installed {
+		return nil, fmt.Errorf("%s has %s %s, and %s %s would have to replace it", c.pkg.Suite, c.pkg.Name, c.pkg.Version, p.Name, p.Version)
+	} else if ok {
 		return nil, fmt.Errorf("%s %s is chosen already, for %s", c.pkg.Name, c.pkg.Version, s.askedBy(c))
 	}
 	sel := &selected{pkg: p, by: by}
@@ -251,6 +279,9 @@ func (s *solver) clash(a, b *selected) (deb.Relation, bool) {
 }
 
 func (s *solver) askedBy(c *selected) string {
+	if c.installed {
+		return c.pkg.Suite
+	}
 	if c.by == nil || slices.Contains(s.request.Want, c.pkg.Name) {
 		return s.request.For
 	}

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hardstand/hardstand/build/deb"
@@ -22,6 +23,8 @@ type Universe struct {
 	packages map[string][]*Package // by name, highest version first
 	provides map[string][]provider // by virtual name
 	sorted   bool
+	// installed are the packages that are there already.
+	installed []*Package
 }
 
 // Package is one candidate.
@@ -76,6 +79,25 @@ func (u *Universe) Add(suite string, data []byte) error {
 			u.provides[c[0].Name] = append(u.provides[c[0].Name], provider{p, c[0].Version})
 		}
 	}
+	return nil
+}
+
+// Install adds packages that are there already, in the form of dpkg's database:
+// they satisfy dependencies, are no choices, and no other version of them can be
+// chosen. from says where they are, in messages.
+func (u *Universe) Install(from string, data []byte) error {
+	own := NewUniverse(u.arch)
+	if err := own.Add(from, data); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(own.packages)) {
+		u.packages[name] = append(u.packages[name], own.packages[name]...)
+		u.installed = append(u.installed, own.packages[name]...)
+	}
+	for name, list := range own.provides {
+		u.provides[name] = append(u.provides[name], list...)
+	}
+	u.sorted = false
 	return nil
 }
 

@@ -84,6 +84,9 @@ func (t *Tree) mergeDir(old node, e Entry, owner string) error {
 	return nil
 }
 
+// Release forgets a path, so that another segment may have it.
+func (t *Tree) Release(p string) { delete(t.nodes, p) }
+
 // Lookup returns the entry at a path and its owner. Symlinks are not followed.
 func (t *Tree) Lookup(p string) (Entry, string, bool) {
 	n, ok := t.nodes[p]

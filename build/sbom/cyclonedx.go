@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,6 +79,7 @@ func CycloneDX(in Input) ([]byte, error) {
 		},
 	}
 	contains := cdxDependency{Ref: root.BOMRef}
+	within := map[string]*cdxDependency{}
 	add := func(c cdxComponent) {
 		b.Components = append(b.Components, c)
 		contains.DependsOn = append(contains.DependsOn, c.BOMRef)
@@ -106,9 +109,19 @@ func CycloneDX(in Input) ([]byte, error) {
 		if o.License != noAssertion {
 			c.Licenses = []cdxLicense{{o.License}}
 		}
+		if o.Container {
+			c.Type, within[o.Name] = "container", &cdxDependency{Ref: c.BOMRef}
+		}
+		if holder := within[o.Within]; holder != nil {
+			b.Components, holder.DependsOn = append(b.Components, c), append(holder.DependsOn, c.BOMRef)
+			continue
+		}
 		add(c)
 	}
 	b.Dependencies = []cdxDependency{contains}
+	for _, name := range slices.Sorted(maps.Keys(within)) {
+		b.Dependencies = append(b.Dependencies, *within[name])
+	}
 	unnamed, err := json.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("write CycloneDX: %w", err)

@@ -9,6 +9,7 @@ package sbom
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ type Component struct {
 	PURL    string // may be empty
 	License string // SPDX expression, or NOASSERTION
 	Note    string
+	// Container marks an image that this one starts from; Within says that the
+	// component is in the one of this name.
+	Container bool
+	Within    string
 }
 
 // Input is what a document is made of.
@@ -135,7 +140,11 @@ func SPDX(in Input) ([]byte, error) {
 		d.add(root.SPDXID, debPackage(in, p))
 	}
 	for _, c := range in.Components {
-		d.add(root.SPDXID, componentPackage(c))
+		holder := root.SPDXID
+		if c.Within != "" {
+			holder = "SPDXRef-component-" + ref(c.Within)
+		}
+		d.add(holder, componentPackage(c))
 	}
 	return finish(d, in.Image)
 }
@@ -207,6 +216,9 @@ func componentPackage(c Component) pkg {
 	if c.SHA256 != "" {
 		p.Checksums, p.Purpose = []checksum{{"SHA256", c.SHA256}}, "APPLICATION"
 	}
+	if c.Container {
+		p.Purpose = "CONTAINER"
+	}
 	if c.PURL != "" {
 		p.ExternalRefs = []externalRef{purl(c.PURL)}
 	}
@@ -228,6 +240,12 @@ func DebPURL(p *spec.Package, release string) string {
 		}
 	}
 	return s
+}
+
+// OCIPURL gives the package URL of an image, REGISTRY/REPOSITORY@DIGEST.
+func OCIPURL(reference string) string {
+	repository, digest, _ := strings.Cut(reference, "@")
+	return fmt.Sprintf("pkg:oci/%s@%s?repository_url=%s", escape(path.Base(repository)), escape(digest), escape(repository))
 }
 
 func imagePURL(in Input) string {

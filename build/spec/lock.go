@@ -25,7 +25,8 @@ const LockVersion = 1
 type Lock struct {
 	Version    int                   `json:"version"`
 	Name       string                `json:"name"`
-	Definition string                `json:"definition"` // "sha256:" of LockInput
+	Definition string                `json:"definition"`     // "sha256:" of LockInput
+	From       string                `json:"from,omitempty"` // the image to start from, by digest
 	Suites     []LockedSuite         `json:"suites"`
 	Platforms  map[string][]*Package `json:"platforms"` // by Platform.String, in order of names
 }
@@ -66,11 +67,20 @@ func (d *Definition) LockInput() []byte {
 	b, err := json.Marshal(struct {
 		Debian                           Debian
 		Packages, Deny, Ignore, Platform []string
-	}{d.Debian, sorted(d.Packages), sorted(d.Deny), sorted(d.IgnoreDepends), platforms})
+		From                             string `json:",omitempty"`
+	}{d.Debian, sorted(d.Packages), sorted(d.Deny), sorted(d.IgnoreDepends), platforms, d.fromImage()})
 	if err != nil {
 		panic(err) // every field can be marshalled
 	}
 	return b
+}
+
+// fromImage names the image to start from, or "".
+func (d *Definition) fromImage() string {
+	if d.From == nil {
+		return ""
+	}
+	return d.From.Image
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
@@ -94,6 +104,9 @@ func (l *Lock) Check(d *Definition) error {
 	if len(l.Platforms) != len(d.Platforms) {
 		fail("has %d platforms, the definition %d", len(l.Platforms), len(d.Platforms))
 	}
+	if l.From != d.fromImage() {
+		fail("starts from %q, the definition from %q", l.From, d.fromImage())
+	}
 	suites := d.Debian.Suites()
 	for _, platform := range d.Platforms {
 		locked := map[string]bool{}
@@ -107,7 +120,7 @@ func (l *Lock) Check(d *Definition) error {
 			}
 		}
 		for _, want := range d.Packages {
-			if name, _, _ := strings.Cut(want, " "); !locked[name] {
+			if name, _, _ := strings.Cut(want, " "); !locked[name] && d.From == nil { // else that image may have it
 				fail("lacks %s for %s", name, platform)
 			}
 		}

@@ -164,6 +164,7 @@ func (p *parser) definition(n *yaml.Node, d *Definition) {
 				"snapshot": func(n *yaml.Node) { p.snapshot(n, &d.Debian.Snapshot) },
 			})
 		},
+		"from":           func(n *yaml.Node) { p.from(n, d) },
 		"packages":       func(n *yaml.Node) { p.packages(n, d) },
 		"ignore-depends": p.added("ignore-depends", &d.IgnoreDepends, d),
 		"drop":           p.added("drop", &d.Drop, d),

@@ -18,11 +18,13 @@ import (
 // Definition describes an image. Every field has a usable zero value but Name
 // and Packages.
 type Definition struct {
-	Name        string   `json:"name"`
-	Description string   `json:"description,omitempty"`
-	Debian      Debian   `json:"debian"`
-	Packages    []string `json:"packages"` // names or relations such as "libssl3t64 (>= 3.5)"
-	Deny        []string `json:"deny,omitempty"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Debian      Debian `json:"debian"`
+	// From is the image to start from, or nil.
+	From     *From    `json:"from,omitempty"`
+	Packages []string `json:"packages"` // names or relations such as "libssl3t64 (>= 3.5)"
+	Deny     []string `json:"deny,omitempty"`
 	// IgnoreDepends names packages that other packages depend on and that the
 	// image does without, as dpkg's --ignore-depends.
 	IgnoreDepends []string          `json:"ignore-depends,omitempty"`
@@ -259,10 +261,11 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	} else if !ValidImageName(d.Name) {
 		fail([]string{"name"}, "bad image name %q: use lower-case letters, digits and single '-', '_' or '.' between them", d.Name)
 	}
-	if len(d.Packages) == 0 && !d.Bare {
+	if len(d.Packages) == 0 && !d.Bare && d.From == nil {
 		fail(nil, `"packages" is missing`)
 	}
 	d.finishPolicy(fail)
+	d.finishFrom(fail)
 	if d.Debian.Suite == "" {
 		d.Debian.Suite = "trixie"
 	} else if Releases[d.Debian.Suite] == "" {
@@ -278,7 +281,9 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 		}
 	}
 	if d.Accounts.RunAs == "" {
-		d.Accounts.RunAs = "nonroot"
+		if d.From == nil { // else it is that image's user
+			d.Accounts.RunAs = "nonroot"
+		}
 	} else if _, ok := Users[d.Accounts.RunAs]; !ok {
 		fail([]string{"accounts", "run-as"}, "unknown user %q: use root, nobody or nonroot", d.Accounts.RunAs)
 	}

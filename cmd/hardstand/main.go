@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/composer"
 )
@@ -19,7 +21,10 @@ var version = "dev"
 
 func main() {
 	frame := cli.System(version)
-	root := composer.New(frame)
+	root := composer.New(frame, func(context.Context, *spec.From, string) (*build.Base, error) {
+		os.Exit(cli.Become(frame, "hardstand-sign", os.Args[1:])) // it can verify signatures, and starts over
+		return nil, nil
+	})
 	if !composer.Handles(root, os.Args[1:]) {
 		os.Exit(cli.Become(frame, "hardstand-sign", os.Args[1:]))
 	}

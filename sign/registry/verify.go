@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/hardstand/hardstand/sign"
 )
@@ -35,4 +36,23 @@ func (r *Repository) Digest(ctx context.Context, ref name.Reference) (v1.Hash, e
 		err = fmt.Errorf("tag %s: %w", ref.Identifier(), sign.ErrNotFound)
 	}
 	return digest, err
+}
+
+// Image opens what a digest names, for reading: an index or a single image, the
+// other is nil. What is read is compared with the digest.
+func Image(ctx context.Context, digest name.Digest, r Remote) (v1.ImageIndex, v1.Image, error) {
+	repo, err := Open(ctx, digest.Context(), r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", digest, err)
+	}
+	found, err := remote.Get(digest, remote.WithContext(ctx), remote.WithTransport(repo.http.Transport), remote.WithJobs(r.jobs()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", digest, err)
+	}
+	if found.MediaType.IsIndex() {
+		index, err := found.ImageIndex()
+		return index, nil, err
+	}
+	img, err := found.Image()
+	return nil, img, err
 }

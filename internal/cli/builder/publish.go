@@ -34,6 +34,7 @@ type publishOptions struct {
 
 func publishCommand(f *cli.Frame) *cobra.Command {
 	var o publishOptions
+	o.From = openFrom(f)
 	cmd := &cobra.Command{
 		Use:   "publish NAME|FILE|oci:DIR REGISTRY/REPOSITORY[:TAG]",
 		Short: "Build, push, attest, sign, verify, and tag last",

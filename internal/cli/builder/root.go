@@ -12,7 +12,7 @@ import (
 
 // New returns the command tree.
 func New(f *cli.Frame) *cobra.Command {
-	root := composer.New(f)
+	root := composer.New(f, openFrom(f))
 	root.AddCommand(
 		publishCommand(f), attestCommand(f), verifyCommand(f), keygenCommand(f), policyCommand(f), replicateCommand(f), resignCommand(f), pruneCommand(f),
 		canaryCommand(f), registryCommand(f),

@@ -32,8 +32,9 @@ type buildOptions struct {
 	signer *keysign.Key // nil without --key
 }
 
-func buildCommand(f *cli.Frame) *cobra.Command {
+func buildCommand(f *cli.Frame, from OpenFrom) *cobra.Command {
 	var o buildOptions
+	o.From = from
 	cmd := &cobra.Command{
 		Use:   "build NAME|FILE",
 		Short: "Compose an image from the signed Debian archive",
@@ -81,6 +82,9 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) err
 		return err
 	}
 	if err := target.choosePlatform(&o.Options); err != nil {
+		return err
+	}
+	if err := o.openFrom(ctx, s); err != nil { // before a passphrase is asked for: the other executable asks too
 		return err
 	}
 	if o.signer, err = o.signing.load(ctx, f, target); err != nil {

@@ -67,6 +67,9 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil {
 		return nil, err
 	}
+	if err := o.openFrom(ctx, s); err != nil {
+		return nil, err
+	}
 	c, err := openCache(f)
 	if err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := o.canary.apply(d); err != nil {
 		return nil, err
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Rehash: o.rehash}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Rehash: o.rehash}
 	if opts.Files, opts.Components, err = s.localFiles(); err != nil {
 		return nil, err
 	}
@@ -98,7 +101,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if opts.Archive, err = o.open(f, c, d, progress); err != nil {
 		return nil, err
 	}
-	lock, err := s.ready(ctx, f, opts.Archive, &o.archiveOptions, o.locked)
+	lock, err := s.ready(ctx, f, opts.Archive, c, &o.archiveOptions, o.locked)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
 		progress.Stop()
 		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
-		if lock, err = build.Lock(ctx, opts.Archive, d, o.floors(s)); err == nil {
+		if lock, err = build.LockOn(ctx, opts.Archive, d, o.floors(s), s.base, c); err == nil {
 			r, err = build.Assemble(ctx, d, lock, opts)
 		}
 	}

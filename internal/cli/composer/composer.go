@@ -13,7 +13,8 @@ import (
 )
 
 // New returns the root of the command tree with the commands of this package.
-func New(f *cli.Frame) *cobra.Command {
+// from opens the images that definitions start from.
+func New(f *cli.Frame, from OpenFrom) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hardstand",
 		Short: "Hardened base images for compiled applications: built, proven, guarded",
@@ -27,7 +28,7 @@ them, signs them, and publishes them under tags that are never overwritten.`,
   hardstand verify registry.example/static:1 --key hardstand.pub`,
 		Version: f.Version,
 	}
-	root.AddCommand(imagesCommand(f), lockCommand(f), buildCommand(f), diffCommand(f), wrapCommand(f), cacheCommand(f))
+	root.AddCommand(imagesCommand(f), lockCommand(f, from), buildCommand(f, from), diffCommand(f), wrapCommand(f, from), cacheCommand(f))
 	return root
 }
 

@@ -26,8 +26,9 @@ type lockOptions struct {
 	vendor  string
 }
 
-func lockCommand(f *cli.Frame) *cobra.Command {
+func lockCommand(f *cli.Frame, from OpenFrom) *cobra.Command {
 	var o lockOptions
+	o.From = from
 	cmd := &cobra.Command{
 		Use:   "lock NAME|FILE...",
 		Short: "Resolve definitions against the signed archive and write their locks",
@@ -91,6 +92,9 @@ func runLocks(ctx context.Context, f *cli.Frame, o lockOptions, arg string) erro
 }
 
 func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error {
+	if err := o.openFrom(ctx, s); err != nil {
+		return err
+	}
 	c, err := openCache(f)
 	if err != nil {
 		return err
@@ -107,7 +111,7 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if o.vendor != "" && s.Lock != nil && s.Lock.Matches(s.Definition) {
 		return vendor(ctx, f, a, o.vendor, s.Lock)
 	}
-	lock, err := build.Lock(ctx, a, s.Definition, o.floors(s))
+	lock, err := build.LockOn(ctx, a, s.Definition, o.floors(s), s.base, c)
 	if err != nil {
 		return err
 	}
@@ -169,6 +173,9 @@ func lockChanges(old, new *spec.Lock) []string {
 		old = &spec.Lock{}
 	}
 	var lines []string
+	if old.From != new.From && old.Platforms != nil {
+		lines = append(lines, fmt.Sprintf("~ from %q -> %q", old.From, new.From))
+	}
 	for _, platform := range slices.Sorted(maps.Keys(union(old.Platforms, new.Platforms))) {
 		before, after := byName(old.Platforms[platform]), byName(new.Platforms[platform])
 		for _, name := range slices.Sorted(maps.Keys(union(before, after))) {

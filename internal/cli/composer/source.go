@@ -25,10 +25,11 @@ import (
 // Source is a definition with its lock, built in or from a file.
 type Source struct {
 	Definition *spec.Definition
-	Lock       *spec.Lock // nil when there is none
-	lockErr    error      // why the lock that is there cannot be used
-	dir        string     // of the definition; empty for a built-in image
-	lockFile   string     // where lock is written; empty for a built-in image
+	Lock       *spec.Lock  // nil when there is none
+	lockErr    error       // why the lock that is there cannot be used
+	base       *build.Base // the image that the definition starts from, once it is open
+	dir        string      // of the definition; empty for a built-in image
+	lockFile   string      // where lock is written; empty for a built-in image
 }
 
 // ReadLimited reads a file that must not be larger than limit bytes.
@@ -67,6 +68,9 @@ type archiveOptions struct {
 	mirror  string
 	keyring string
 	offline bool
+
+	// From opens the images that definitions start from.
+	From OpenFrom
 }
 
 func (o *archiveOptions) flags(flags *pflag.FlagSet) {
@@ -166,7 +170,7 @@ func openCache(f *cli.Frame) (*cache.Cache, error) {
 
 // ready returns a lock that fits the definition. With locked set it must exist;
 // otherwise a missing or stale one is made anew, in memory.
-func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, from *archiveOptions, locked bool) (*spec.Lock, error) {
+func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, c *cache.Cache, from *archiveOptions, locked bool) (*spec.Lock, error) {
 	d := s.Definition
 	if s.lockErr != nil {
 		return nil, fmt.Errorf("%w (hardstand lock --replace makes a new one)", s.lockErr)
@@ -185,7 +189,7 @@ func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, from *
 		what = "has changed since it was locked"
 	}
 	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)
-	return build.Lock(ctx, a, d, from.floors(s))
+	return build.LockOn(ctx, a, d, from.floors(s), s.base, c)
 }
 
 // epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).

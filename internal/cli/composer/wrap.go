@@ -33,8 +33,9 @@ type wrapOptions struct {
 // maxProgram bounds a program to wrap, in bytes.
 const maxProgram = 1 << 30
 
-func wrapCommand(f *cli.Frame) *cobra.Command {
+func wrapCommand(f *cli.Frame, from OpenFrom) *cobra.Command {
 	var o wrapOptions
+	o.From = from
 	cmd := &cobra.Command{
 		Use:   "wrap PROGRAM...",
 		Short: "Turn a compiled program into a complete hardened image",
@@ -113,6 +114,9 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 		extra[p.platform] = []rootfs.Content{{Entry: rootfs.Entry{Path: strings.TrimPrefix(o.programPath(), "/"), Mode: 0o555}, Data: p.data}}
 	}
 	if err := target.choosePlatform(&o.Options); err != nil {
+		return err
+	}
+	if err := o.openFrom(ctx, s); err != nil { // before a passphrase is asked for: the other executable asks too
 		return err
 	}
 	if o.signer, err = o.signing.load(ctx, f, target); err != nil {

@@ -1,0 +1,39 @@
+package builder_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// child writes definitions that start from a published image, by the digest that
+// its tag has: child TAG. Files called NAME.in become NAME.
+func child(ts *testscript.TestScript, _ bool, args []string) {
+	tag, err := name.NewTag(args[0])
+	ts.Check(err)
+	found, err := remote.Head(tag)
+	ts.Check(err)
+	for _, file := range []string{"child.yaml", "wrong.yaml"} {
+		text := strings.ReplaceAll(ts.ReadFile(file+".in"), "IMAGE", tag.Context().Digest(found.Digest.String()).String())
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o644))
+	}
+}
+
+// unsigned pushes an image that nobody signed, and writes a definition that
+// starts from it: unsigned TAG FILE.
+func unsigned(ts *testscript.TestScript, _ bool, args []string) {
+	tag, err := name.NewTag(args[0])
+	ts.Check(err)
+	index, err := random.Index(100, 1, 1)
+	ts.Check(err)
+	ts.Check(remote.WriteIndex(tag, index))
+	digest, err := index.Digest()
+	ts.Check(err)
+	text := fmt.Sprintf("name: unsigned\nfrom: {image: %q, key: hardstand.pub}\npackages: [chatty]\n", tag.Context().Digest(digest.String()))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
