@@ -20,8 +20,8 @@ func IsKMSReference(key string) bool {
 
 // LoadKMS returns a signer whose key never leaves a key management service. The
 // service is reached through a program of the name sigstore-kms-NAME on the
-// PATH, sigstore's plugin protocol: awskms, gcpkms, azurekms, hashivault and
-// others exist. None is linked in, so none costs anything where it is not used.
+// PATH, sigstore's plugin protocol. None is linked in, so none costs anything
+// where it is not used, and none comes with hardstand.
 func LoadKMS(ctx context.Context, reference string) (*Signer, error) {
 	if !IsKMSReference(reference) {
 		return nil, fmt.Errorf("load key %q: not of the form NAME://KEY", reference)
