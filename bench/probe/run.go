@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hardstand/hardstand/bench/spawn"
 )
 
 // sample is what one run of a program cost.
@@ -118,6 +120,19 @@ func race(list []*contender, n int) error {
 		}
 	}
 	return nil
+}
+
+// timed runs argv with the runner's own standard streams and measures it.
+func timed(argv []string) (sample, error) {
+	process, err := spawn.Start(spawn.Command{Argv: argv, Env: os.Environ(), Stderr: 2})
+	if err != nil {
+		return sample{}, err
+	}
+	status, usage, err := process.Wait()
+	if err != nil {
+		return sample{}, err
+	}
+	return result(process.Began, status, usage), nil
 }
 
 func median(v []float64) float64 {

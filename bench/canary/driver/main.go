@@ -2,9 +2,9 @@
 
 // Command driver measures decoys from inside a container, where it is PID 1.
 // Its standard error becomes a pipe that it reads itself, so it sees an alarm
-// as the container's log would. Before each execution it times /foreign, a decoy
-// that raises no alarm: the cost of fork, exec and exit alone, under the same
-// load. Usage: driver N PROGRAM alarm|exit
+// as the container's log would. Before each execution it times /floor, a program
+// that does nothing but exit: the cost of fork, exec and exit alone, under the
+// same load. Usage: driver N PROGRAM alarm|exit
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hardstand/hardstand/bench/spawn"
 	"github.com/hardstand/hardstand/canary/alert"
 )
 
@@ -26,7 +27,7 @@ type Sample struct {
 	Nonce string `json:"nonce"`
 	Alarm int64  `json:"alarm"`
 	Exit  int64  `json:"exit"`
-	Floor int64  `json:"floor"` // fork to exit of /foreign, right before
+	Floor int64  `json:"floor"` // fork to exit of /floor, right before
 }
 
 func main() {
@@ -55,17 +56,27 @@ func run(args []string) error {
 	if err := syscall.Dup3(pipe[1], 2, 0); err != nil {
 		return err
 	}
+	results, err := syscall.Dup(1) // the decoys write to 1, and nobody reads that
+	if err != nil {
+		return err
+	}
+	syscall.CloseOnExec(results)
 	null, err := syscall.Open("/dev/null", syscall.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(os.Stdout)
+	for _, fd := range []int{0, 1} {
+		if err := syscall.Dup3(null, fd, 0); err != nil {
+			return err
+		}
+	}
+	out := json.NewEncoder(os.NewFile(uintptr(results), "results"))
 	for range n {
-		floor, err := sample("/foreign", false, pipe[0], uintptr(null))
+		floor, err := sample("/floor", false, pipe[0], null)
 		if err != nil {
 			return err
 		}
-		s, err := sample(args[1], args[2] == "alarm", pipe[0], uintptr(null))
+		s, err := sample(args[1], args[2] == "alarm", pipe[0], null)
 		if err != nil {
 			return err
 		}
@@ -73,12 +84,11 @@ func run(args []string) error {
 		if err := out.Encode(s); err != nil {
 			return err
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	return nil
 }
 
-func sample(program string, wantAlarm bool, pipe int, null uintptr) (Sample, error) {
+func sample(program string, wantAlarm bool, pipe, null int) (Sample, error) {
 	const rlimitLocks = 10
 	unlimited := syscall.Rlimit{Cur: ^uint64(0), Max: ^uint64(0)}
 	if err := syscall.Setrlimit(rlimitLocks, &unlimited); err != nil { // forget the decoys' count
@@ -88,11 +98,11 @@ func sample(program string, wantAlarm bool, pipe int, null uintptr) (Sample, err
 	if !wantAlarm {
 		argv = append(argv, "true")
 	}
-	start := time.Now()
-	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{Files: []uintptr{null, null, null}})
+	process, err := spawn.Start(spawn.Command{Argv: argv, Stderr: null})
 	if err != nil {
 		return Sample{}, err
 	}
+	start := process.Began
 	s := Sample{Start: start.UnixNano()}
 	if wantAlarm {
 		buf := make([]byte, 2*alert.MaxLine)
@@ -107,7 +117,7 @@ func sample(program string, wantAlarm bool, pipe int, null uintptr) (Sample, err
 		}
 		s.Nonce = m.Event.Nonce.String()
 	}
-	if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+	if _, _, err := process.Wait(); err != nil {
 		return Sample{}, err
 	}
 	s.Exit = int64(time.Since(start))

@@ -1,13 +1,14 @@
 #include "textflag.h"
 
-// func vforkExec(path, argv, envp uintptr) (pid uintptr)
+// func vforkExec(path, argv, envp, stderr uintptr) (pid uintptr)
 //
 // The child shares memory and stack with the parent, which sleeps until the
 // child has called execve, so between the two the child must use registers only.
-TEXT ·vforkExec(SB),NOSPLIT,$0-32
+TEXT ·vforkExec(SB),NOSPLIT,$0-40
 	MOVQ	path+0(FP), R12
 	MOVQ	argv+8(FP), R13
 	MOVQ	envp+16(FP), BX
+	MOVQ	stderr+24(FP), R14
 	MOVQ	$(0x4000|0x100|17), DI // CLONE_VFORK|CLONE_VM|SIGCHLD
 	XORL	SI, SI
 	XORL	DX, DX
@@ -17,6 +18,10 @@ TEXT ·vforkExec(SB),NOSPLIT,$0-32
 	SYSCALL
 	TESTQ	AX, AX
 	JNZ	parent
+	MOVQ	R14, DI
+	MOVQ	$2, SI
+	MOVQ	$33, AX // dup2; nothing when they are the same
+	SYSCALL
 	MOVQ	R12, DI
 	MOVQ	R13, SI
 	MOVQ	BX, DX
@@ -26,5 +31,5 @@ TEXT ·vforkExec(SB),NOSPLIT,$0-32
 	MOVQ	$60, AX // exit
 	SYSCALL
 parent:
-	MOVQ	AX, pid+24(FP)
+	MOVQ	AX, pid+32(FP)
 	RET
