@@ -49,6 +49,9 @@ type Options struct {
 	// Program identifies the running code. Results are remembered under it;
 	// empty means that they are not remembered.
 	Program string
+	// Debs are the files of the definition's own packages, by SHA-256. One that
+	// the cache holds is not read.
+	Debs map[string]string
 	// Progress is told of finished work, from several goroutines; nil is silence.
 	Progress func(Step)
 	// Base is the verified image that the definition starts from, if it does.

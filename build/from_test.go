@@ -119,7 +119,7 @@ func (l otherBytes) Compressed() (io.ReadCloser, error) {
 func (w world) on(t *testing.T, b *build.Base, text string) (*build.Result, error) {
 	t.Helper()
 	d := parse(t, text)
-	l, err := build.LockOn(t.Context(), w.archive, d, nil, b, w.cache)
+	l, err := build.LockWith(t.Context(), w.archive, d, build.LockOptions{Base: b, Cache: w.cache})
 	if err != nil {
 		return nil, err
 	}

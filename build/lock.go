@@ -10,6 +10,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -29,19 +30,36 @@ const component = "main"
 // Lock resolves a definition against the archive as it is now. No suite may be
 // older than floors says; a suite that it does not name may have any date.
 func Lock(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time) (*spec.Lock, error) {
-	return LockOn(ctx, a, d, floors, nil, nil)
+	return LockWith(ctx, a, d, LockOptions{Floors: floors})
 }
 
-// LockOn is Lock for a definition that starts from another image, whose
-// packages count as installed. c keeps that image's layers.
-func LockOn(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[string]time.Time, base *Base, c *cache.Cache) (*spec.Lock, error) {
-	if err := base.fits(d); err != nil {
+// LockOptions is what a lock depends on beside definition and archive.
+type LockOptions struct {
+	Floors map[string]time.Time // as for Lock
+	// Base is the verified image that the definition starts from, if it does:
+	// its packages count as installed.
+	Base *Base
+	// Debs are the files of the definition's own packages, by SHA-256.
+	Debs map[string]string
+	// Cache keeps the base's layers and the packages. Without either it is
+	// not needed.
+	Cache *cache.Cache
+}
+
+// LockWith is Lock for a definition that starts from another image or brings
+// packages of its own.
+func LockWith(ctx context.Context, a *apt.Archive, d *spec.Definition, o LockOptions) (*spec.Lock, error) {
+	if err := o.Base.fits(d); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
 	}
-	if len(d.Packages) == 0 {
+	if len(d.Packages) == 0 && len(d.Debs) == 0 {
 		return emptyLock(d), nil
 	}
-	releases, err := readReleases(ctx, a, d, floors)
+	local, err := readDebs(d, o)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
+	}
+	releases, err := readReleases(ctx, a, d, o.Floors)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
 	}
@@ -52,11 +70,11 @@ func LockOn(ctx context.Context, a *apt.Archive, d *spec.Definition, floors map[
 		})
 	}
 	for _, p := range d.Platforms {
-		installed, err := base.installed(ctx, c, p)
-		if err != nil {
+		given := given{local: local}
+		if given.installed, err = o.Base.installed(ctx, o.Cache, p); err != nil {
 			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)
 		}
-		packages, err := lockPlatform(ctx, a, d, releases, p, installed)
+		packages, err := lockPlatform(ctx, a, d, releases, p, given)
 		if err != nil {
 			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)
 		}
@@ -97,7 +115,13 @@ func readReleases(ctx context.Context, a *apt.Archive, d *spec.Definition, floor
 	return releases, nil
 }
 
-func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform, installed []byte) ([]*spec.Package, error) {
+// given are packages that no archive has.
+type given struct {
+	installed []byte // in the form of dpkg's database
+	local     []localDeb
+}
+
+func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform, given given) ([]*spec.Package, error) {
 	indexes := make([][]byte, len(releases))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, r := range releases {
@@ -116,10 +140,14 @@ func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, relea
 			return nil, err
 		}
 	}
-	if err := u.Install(baseOwner, installed); err != nil {
+	own, index := candidates(given.local, p)
+	if err := u.Replace(spec.Local, index); err != nil {
 		return nil, err
 	}
-	choices, err := resolve.Resolve(u, resolve.Request{For: d.Name, Want: d.Packages, Deny: d.Deny, Ignore: d.IgnoreDepends})
+	if err := u.Install(baseOwner, given.installed); err != nil {
+		return nil, err
+	}
+	choices, err := resolve.Resolve(u, resolve.Request{For: d.Name, Want: slices.Concat(own, d.Packages), Deny: d.Deny, Ignore: d.IgnoreDepends})
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +162,13 @@ func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, relea
 	return packages, nil
 }
 
+func archiveOf(suite string) string {
+	if suite == spec.Local {
+		return spec.Local
+	}
+	return apt.ArchiveOf(suite)
+}
+
 func lockPackage(c resolve.Choice) (*spec.Package, error) {
 	digest, err := cache.ParseDigest(c.Stanza.Get("SHA256"))
 	if err != nil {
@@ -146,7 +181,7 @@ func lockPackage(c resolve.Choice) (*spec.Package, error) {
 	source, sourceVersion := c.Stanza.Source()
 	return &spec.Package{
 		Name: c.Name, Version: c.Version, Architecture: c.Arch, Source: source, SourceVersion: sourceVersion,
-		Suite: c.Suite, Archive: apt.ArchiveOf(c.Suite), Path: c.Stanza.Get("Filename"),
+		Suite: c.Suite, Archive: archiveOf(c.Suite), Path: c.Stanza.Get("Filename"),
 		SHA256: string(digest), Size: size, For: c.For, Ignored: c.Ignored,
 	}, nil
 }

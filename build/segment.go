@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
 	"github.com/hardstand/hardstand/build/effect"
@@ -152,7 +151,7 @@ func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) 
 	}
 	key := cache.Key(append([]string{"segment", transformVersion, o.by.encoder, p.Name, p.SHA256}, drop...)...)
 	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
-		file, err := o.Archive.Fetch(ctx, apt.Deb{Name: p.Name, Archive: p.Archive, Path: p.Path, SHA256: digest, Size: p.Size})
+		file, err := o.fetchDeb(ctx, p, digest)
 		if err != nil {
 			return nil, err
 		}

@@ -134,7 +134,11 @@ func dependencies(in Input) []dependency {
 		for _, pkg := range in.Lock.Platforms[platform.String()] {
 			if !seen[pkg.SHA256] {
 				seen[pkg.SHA256] = true
-				list = append(list, dependency{Name: pkg.Name, URI: sbom.DebPURL(pkg, release), Digest: sha256(pkg.SHA256)})
+				entry := dependency{Name: pkg.Name, URI: sbom.DebPURL(pkg, release), Digest: sha256(pkg.SHA256)}
+				if pkg.Archive == spec.Local {
+					entry.Annotations = map[string]string{"file": pkg.Path}
+				}
+				list = append(list, entry)
 			}
 		}
 	}

@@ -101,6 +101,27 @@ func (u *Universe) Install(from string, data []byte) error {
 	return nil
 }
 
+// Replace adds packages in place of all others of their names: no archive's
+// version of them can be chosen, however high. from says where they are.
+func (u *Universe) Replace(from string, data []byte) error {
+	own := NewUniverse(u.arch)
+	if err := own.Add(from, data); err != nil {
+		return err
+	}
+	if len(own.packages) == 0 {
+		return nil
+	}
+	for name, list := range u.provides {
+		u.provides[name] = slices.DeleteFunc(list, func(p provider) bool { return own.packages[p.pkg.Name] != nil })
+	}
+	maps.Copy(u.packages, own.packages)
+	for name, list := range own.provides {
+		u.provides[name] = append(u.provides[name], list...)
+	}
+	u.suites, u.sorted = append(u.suites, from), false
+	return nil
+}
+
 func field(line []byte, prefix string, value *string) bool {
 	if !bytes.HasPrefix(line, []byte(prefix)) {
 		return false

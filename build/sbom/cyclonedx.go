@@ -87,7 +87,7 @@ func CycloneDX(in Input) ([]byte, error) {
 	for _, p := range in.Packages {
 		c := cdxComponent{
 			Type: "library", BOMRef: "deb-" + p.Name, Name: p.Name, Version: p.Version, PURL: DebPURL(p, in.Release),
-			Supplier: &cdxSupplier{"Debian"}, Hashes: []cdxHash{{"SHA-256", p.SHA256}},
+			Supplier: &cdxSupplier{supplierOf(p)}, Hashes: []cdxHash{{"SHA-256", p.SHA256}},
 			Properties: []cdxProperty{{"hardstand:source", p.Source + "@" + p.SourceVersion}},
 		}
 		if n := in.Dropped[p.Name]; n > 0 {

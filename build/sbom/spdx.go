@@ -157,7 +157,7 @@ func (d *document) add(root string, p pkg) {
 func debPackage(in Input, p *spec.Package) pkg {
 	out := pkg{
 		SPDXID: "SPDXRef-deb-" + ref(p.Name), Name: p.Name, Version: p.Version,
-		Supplier: "Organization: Debian", DownloadLocation: noAssertion,
+		DownloadLocation: noAssertion,
 		Checksums:        []checksum{{"SHA256", p.SHA256}},
 		SourceInfo:       fmt.Sprintf("built from the Debian source package %s %s", p.Source, p.SourceVersion),
 		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
@@ -170,7 +170,17 @@ func debPackage(in Input, p *spec.Package) pkg {
 	if l := in.Licenses[p.Name]; l.Expression != "" {
 		out.LicenseDeclared = l.Expression
 	}
+	out.Supplier = "Organization: " + supplierOf(p)
 	return out
+}
+
+// supplierOf names who is answerable for a package: the archive that it came
+// from, not who says to maintain it.
+func supplierOf(p *spec.Package) string {
+	if p.Archive == spec.Local {
+		return spec.Local
+	}
+	return "Debian"
 }
 
 // comment says how what is in the image differs from the package.
@@ -232,7 +242,11 @@ func purl(locator string) externalRef {
 // DebPURL gives the package URL of a Debian package. release is the version
 // number of the Debian release.
 func DebPURL(p *spec.Package, release string) string {
-	s := fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s&distro=debian-%s", escape(p.Name), escape(p.Version), p.Architecture, release)
+	vendor := "debian"
+	if p.Archive == spec.Local {
+		vendor = spec.Local // Debian's advisories are not about it
+	}
+	s := fmt.Sprintf("pkg:deb/%s/%s@%s?arch=%s&distro=debian-%s", vendor, escape(p.Name), escape(p.Version), p.Architecture, release)
 	if p.Source != p.Name || p.SourceVersion != p.Version {
 		s += "&upstream=" + escape(p.Source)
 		if p.SourceVersion != p.Version {

@@ -48,8 +48,8 @@ type Package struct {
 	Source        string   `json:"source"`
 	SourceVersion string   `json:"source-version"`
 	Suite         string   `json:"suite"`
-	Archive       string   `json:"archive"` // debian or debian-security
-	Path          string   `json:"path"`    // below the archive's root
+	Archive       string   `json:"archive"` // debian, debian-security or Local
+	Path          string   `json:"path"`    // below the archive's root; of a Local one, beside the definition
 	SHA256        string   `json:"sha256"`  // of the .deb, 64 hexadecimal characters
 	Size          int64    `json:"size"`    // of the .deb, bytes
 	For           string   `json:"for"`     // the package or image that asked for it
@@ -67,8 +67,9 @@ func (d *Definition) LockInput() []byte {
 	b, err := json.Marshal(struct {
 		Debian                           Debian
 		Packages, Deny, Ignore, Platform []string
-		From                             string `json:",omitempty"`
-	}{d.Debian, sorted(d.Packages), sorted(d.Deny), sorted(d.IgnoreDepends), platforms, d.fromImage()})
+		From                             string   `json:",omitempty"`
+		Debs                             []string `json:",omitempty"`
+	}{d.Debian, sorted(d.Packages), sorted(d.Deny), sorted(d.IgnoreDepends), platforms, d.fromImage(), d.debSums()})
 	if err != nil {
 		panic(err) // every field can be marshalled
 	}
@@ -107,13 +108,17 @@ func (l *Lock) Check(d *Definition) error {
 	if l.From != d.fromImage() {
 		fail("starts from %q, the definition from %q", l.From, d.fromImage())
 	}
-	suites := d.Debian.Suites()
+	suites, debs, local := d.Debian.Suites(), d.debSums(), map[string]bool{}
 	for _, platform := range d.Platforms {
 		locked := map[string]bool{}
 		for _, pkg := range l.Platforms[platform.String()] {
 			locked[pkg.Name] = true
 			if slices.Contains(d.Deny, pkg.Name) {
 				fail("holds %s for %s, which the definition denies", pkg.Name, platform)
+			}
+			if pkg.Archive == Local && pkg.Suite == Local && slices.Contains(debs, pkg.SHA256) {
+				local[pkg.SHA256] = true
+				continue
 			}
 			if !slices.Contains(suites, pkg.Suite) || pkg.Archive != "debian" && pkg.Archive != "debian-security" {
 				fail("takes %s from %s of %s, which is no source of the definition", pkg.Name, pkg.Suite, pkg.Archive)
@@ -123,6 +128,11 @@ func (l *Lock) Check(d *Definition) error {
 			if name, _, _ := strings.Cut(want, " "); !locked[name] && d.From == nil { // else that image may have it
 				fail("lacks %s for %s", name, platform)
 			}
+		}
+	}
+	for _, sum := range debs {
+		if !local[sum] {
+			fail("lacks the package with the SHA-256 %s", sum)
 		}
 	}
 	return errors.Join(errs...)
@@ -201,7 +211,7 @@ func (pkg *Package) check(p Platform, at places, path string) error {
 	switch {
 	case pkg == nil || !validPackage(pkg.Name):
 		return at.fail(path, "bad package name")
-	case len(pkg.SHA256) != 64 || strings.Trim(pkg.SHA256, "0123456789abcdef") != "":
+	case !validSHA256(pkg.SHA256):
 		return at.fail(path+"/sha256", "package %s: bad sha256 %q", pkg.Name, pkg.SHA256)
 	case pkg.Size <= 0 || pkg.Version == "" || pkg.Path == "":
 		return at.fail(path, "package %s: size, version or path is missing", pkg.Name)

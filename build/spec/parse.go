@@ -181,6 +181,7 @@ func (p *parser) definition(n *yaml.Node, d *Definition) {
 		"bare":           p.flag("bare", &d.Bare),
 		"layers":         p.number("layers", &d.Layers),
 		"compression":    p.text("compression", &d.Compression),
+		"debs":           func(n *yaml.Node) { p.debs(n, d) },
 		"files":          func(n *yaml.Node) { p.files(n, d) },
 		"exempt":         p.table("exempt", &d.Exempt),
 		"links":          p.table("links", &d.Links),

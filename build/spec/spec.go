@@ -51,6 +51,8 @@ type Definition struct {
 	// Licenses is which licences the packages may have.
 	Licenses *Licenses `json:"licenses,omitempty"`
 
+	// Debs are packages that are files beside the definition.
+	Debs []Deb `json:"debs,omitempty"`
 	// Files are put into the image from beside the definition.
 	Files []File `json:"files,omitempty"`
 	// Layers is the most layers that the image has, or 0 for the default.
@@ -261,7 +263,7 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 	} else if !ValidImageName(d.Name) {
 		fail([]string{"name"}, "bad image name %q: use lower-case letters, digits and single '-', '_' or '.' between them", d.Name)
 	}
-	if len(d.Packages) == 0 && !d.Bare && d.From == nil {
+	if len(d.Packages) == 0 && len(d.Debs) == 0 && !d.Bare && d.From == nil {
 		fail(nil, `"packages" is missing`)
 	}
 	d.finishPolicy(fail)
@@ -314,6 +316,7 @@ func (d *Definition) finish(at func(keys ...string) Position) error {
 		}
 	}
 	d.finishLayers(fail)
+	d.finishDebs(fail)
 	d.finishProbe(fail)
 	d.finishCanary(fail)
 	return errors.Join(errs...)
@@ -323,7 +326,7 @@ func (d *Definition) finishPolicy(fail func([]string, string, ...any)) {
 	if d.Compat != "" && d.Compat != "distroless" {
 		fail([]string{"compat"}, `unknown profile %q: use distroless`, d.Compat)
 	}
-	if d.Bare && (d.Compat != "" || len(d.Packages) > 0) {
+	if d.Bare && (d.Compat != "" || len(d.Packages) > 0 || len(d.Debs) > 0) {
 		fail([]string{"bare"}, "a bare image has no packages and no profile")
 	}
 	for p, target := range d.Links {
@@ -379,7 +382,7 @@ func (d *Definition) finishLayers(fail func([]string, string, ...any)) {
 			fail([]string{"files"}, "unknown owner %q of %s: use root, nobody or nonroot", f.Owner, f.Path)
 		case f.Mode&^0o777 != 0 || f.Mode&0o002 != 0:
 			fail([]string{"files"}, "mode %04o of %s: no set-id and sticky bits, and not writable by everyone", f.Mode, f.Path)
-		case f.SHA256 != "" && (len(f.SHA256) != 64 || strings.Trim(f.SHA256, "0123456789abcdef") != ""):
+		case f.SHA256 != "" && !validSHA256(f.SHA256):
 			fail([]string{"files"}, "bad SHA-256 %q of %s", f.SHA256, f.Path)
 		}
 		seen[f.Path] = true

@@ -249,9 +249,11 @@ func TestLockInputIgnoresWhatDoesNotMatter(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte("name: x\npackages: [tzdata]\nprobe: {args: [a, a]}\nplatforms: [arm/v7]"))
+	f.Add([]byte("name: x\nbare: true"))
+	f.Add([]byte("name: x\ndebs:\n  - {source: a.deb, sha256: " + strings.Repeat("0a", 32) + "}\nplatforms: [amd64]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := spec.Parse("f", data)
-		if err == nil && (d.Name == "" || len(d.Packages) == 0 || len(d.Platforms) == 0) {
+		if err == nil && (d.Name == "" || len(d.Packages)+len(d.Debs) == 0 && !d.Bare && d.From == nil || len(d.Platforms) == 0) {
 			t.Fatalf("accepted without the essentials: %s", d.Canonical())
 		}
 	})

@@ -1,6 +1,8 @@
 package builder_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -36,4 +38,12 @@ func unsigned(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	text := fmt.Sprintf("name: unsigned\nfrom: {image: %q, key: hardstand.pub}\npackages: [chatty]\n", tag.Context().Digest(digest.String()))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// localDeb writes a definition with the SHA-256 of agent.deb, from FILE.in:
+// localdeb FILE.
+func localDeb(ts *testscript.TestScript, _ bool, args []string) {
+	sum := sha256.Sum256([]byte(ts.ReadFile("agent.deb")))
+	text := strings.ReplaceAll(ts.ReadFile(args[0]+".in"), "SHA256", hex.EncodeToString(sum[:]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

@@ -54,6 +54,8 @@ func TestScripts(t *testing.T) {
 	updated.Add(t, debtest.Suite{Name: "trixie-updates", Date: debtest.Epoch.Add(time.Minute)})
 	updated.Add(t, debtest.Suite{Name: "trixie-security", Date: debtest.Epoch.Add(time.Minute)})
 
+	agent := debtest.Package{Name: "agent", Version: "2.0", Architecture: "all", Fields: "Depends: hello", Files: map[string]string{"opt/agent": "agent"}}.Build(t)
+
 	program := filepath.Join(t.TempDir(), "program")
 	build := exec.Command("go", "build", "-o", program, "../../../e2e/hello")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
@@ -71,6 +73,9 @@ func TestScripts(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(e.WorkDir, "archive.asc"), archive.Key.Public(t), 0o644); err != nil {
 				return err
 			}
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "agent.deb"), agent, 0o644); err != nil {
+				return err
+			}
 			port, err := freePort()
 			if err != nil {
 				return err
@@ -81,7 +86,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HARDSTAND_MIRROR", filepath.Join(e.WorkDir, "mirror", "debian"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits, "child": child, "unsigned": unsigned},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits, "child": child, "unsigned": unsigned, "localdeb": localDeb},
 	})
 }
 

@@ -84,7 +84,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := o.canary.apply(d); err != nil {
 		return nil, err
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Rehash: o.rehash}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Debs: s.debs(), Rehash: o.rehash}
 	if opts.Files, opts.Components, err = s.localFiles(); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
 		progress.Stop()
 		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
-		if lock, err = build.LockOn(ctx, opts.Archive, d, o.floors(s), s.base, c); err == nil {
+		if lock, err = build.LockWith(ctx, opts.Archive, d, s.lockOptions(c, o.floors(s))); err == nil {
 			r, err = build.Assemble(ctx, d, lock, opts)
 		}
 	}

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
@@ -28,10 +31,7 @@ func (s *Source) localFiles() ([]rootfs.Content, []sbom.Component, error) {
 		if s.dir == "" && !filepath.IsAbs(f.Source) {
 			return nil, nil, fmt.Errorf("add %s: a built-in definition has no files beside it", f.Path)
 		}
-		source := f.Source
-		if !filepath.IsAbs(source) {
-			source = filepath.Join(s.dir, source)
-		}
+		source := s.beside(f.Source)
 		data, err := readRegular(source, maxLocalFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("add %s: %w", f.Path, err))
@@ -56,6 +56,29 @@ func (s *Source) localFiles() ([]rootfs.Content, []sbom.Component, error) {
 		})
 	}
 	return files, described, errors.Join(errs...)
+}
+
+// debs says where the definition's own packages are, by SHA-256. They are read
+// when they are needed, and compared with it then.
+func (s *Source) debs() map[string]string {
+	files := map[string]string{}
+	for _, d := range s.Definition.Debs {
+		files[d.SHA256] = s.beside(d.Source)
+	}
+	return files
+}
+
+// beside gives the path of a file that the definition names.
+func (s *Source) beside(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.dir, name)
+}
+
+// lockOptions is what the lock of a source depends on.
+func (s *Source) lockOptions(c *cache.Cache, floors map[string]time.Time) build.LockOptions {
+	return build.LockOptions{Floors: floors, Base: s.base, Debs: s.debs(), Cache: c}
 }
 
 // readRegular reads what is a file and not a pipe or a device.

@@ -111,7 +111,7 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if o.vendor != "" && s.Lock != nil && s.Lock.Matches(s.Definition) {
 		return vendor(ctx, f, a, o.vendor, s.Lock)
 	}
-	lock, err := build.LockOn(ctx, a, s.Definition, o.floors(s), s.base, c)
+	lock, err := build.LockWith(ctx, a, s.Definition, s.lockOptions(c, o.floors(s)))
 	if err != nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, c *cac
 		what = "has changed since it was locked"
 	}
 	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)
-	return build.LockOn(ctx, a, d, from.floors(s), s.base, c)
+	return build.LockWith(ctx, a, d, s.lockOptions(c, from.floors(s)))
 }
 
 // epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).

@@ -26,6 +26,9 @@ func vendor(ctx context.Context, f *cli.Frame, a *apt.Archive, dir string, l *sp
 	var bytes int64
 	for _, list := range l.Platforms {
 		for _, p := range list {
+			if p.Archive == spec.Local {
+				continue // beside the definition, which keeps it
+			}
 			if packages[p.SHA256] == nil {
 				packages[p.SHA256], bytes = p, bytes+p.Size
 			}
