@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +56,7 @@ func (c *client) post(body []byte) (status int, err error) {
 	if status, err = strconv.Atoi(line[9:12]); err != nil {
 		return 0, err
 	}
-	length := 0
+	length, last := 0, false
 	for {
 		header, err := c.r.ReadString('\n')
 		if err != nil {
@@ -63,6 +65,7 @@ func (c *client) post(body []byte) (status int, err error) {
 		if header = strings.TrimSpace(header); header == "" {
 			break
 		}
+		last = last || strings.EqualFold(header, "connection: close")
 		if value, found := strings.CutPrefix(strings.ToLower(header), "content-length: "); found {
 			if length, err = strconv.Atoi(value); err != nil {
 				return 0, err
@@ -70,6 +73,9 @@ func (c *client) post(body []byte) (status int, err error) {
 		}
 	}
 	_, err = io.CopyN(io.Discard, c.r, int64(length))
+	if last {
+		c.close()
+	}
 	return status, err
 }
 
@@ -109,6 +115,24 @@ func decoyName(d int) string { return fmt.Sprintf("tool%d", d) }
 
 // next is an alarm of about the size that a decoy sends.
 func (k *maker) next() (alert.Nonce, []byte) {
+	e, which := k.event()
+	return e.Nonce, k.keys[which].Seal(e, 0)
+}
+
+// sealed is the same under the key that a function chooses.
+func (k *maker) sealed(key func(build, decoy string) alert.Key) (alert.Nonce, []byte) {
+	e, _ := k.event()
+	return e.Nonce, key(e.Build, e.Decoy).Seal(e, 0)
+}
+
+// old is an authentic alarm of long ago.
+func (k *maker) old(age time.Duration) []byte {
+	e, which := k.event()
+	e.Time = time.Now().Add(-age).UnixMicro()
+	return k.keys[which].Seal(e, 0)
+}
+
+func (k *maker) event() (alert.Event, int) {
 	n := k.seq.Add(1)
 	which := int(n % uint64(len(k.keys)))
 	e := alert.Event{
@@ -119,19 +143,22 @@ func (k *maker) next() (alert.Nonce, []byte) {
 	}
 	binary.BigEndian.PutUint64(e.Nonce[:8], 0x1234_5678_9abc_def0)
 	binary.BigEndian.PutUint64(e.Nonce[8:], n)
-	return e.Nonce, k.keys[which].Seal(e, 0)
+	return e, which
 }
 
-// forged is the same with a code that nobody made.
-func (k *maker) forged() []byte {
-	_, line := k.next()
-	copy(line[len(line)-65:], strings.Repeat("0", 64))
+// forged changes an alarm's nonce, so that its code is another's: what somebody
+// can make who has seen one alarm, and cheaper for the client than sealing.
+func (k *maker) forged(template []byte, n uint64) []byte {
+	line := bytes.Clone(template)
+	at := bytes.Index(line, []byte(`"nonce":"`)) + len(`"nonce":"`)
+	hex.Encode(line[at:], binary.BigEndian.AppendUint64(nil, n|1<<63)) // no genuine nonce begins so
 	return line
 }
 
 // load is what several clients saw.
 type load struct {
 	done, forgeries atomic.Int64
+	turns           chan struct{} // one a genuine alarm: as many forgeries, not more
 
 	mu       sync.Mutex
 	latency  []time.Duration
@@ -185,6 +212,10 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 		}
 		if ctx.Err() == nil {
 			l.done.Add(1)
+			select {
+			case l.turns <- struct{}{}:
+			default:
+			}
 			latency, acked = append(latency, time.Since(began)), append(acked, nonce)
 		}
 	}
@@ -194,23 +225,29 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 	l.busy, l.broken = l.busy+busy, l.broken+broken
 }
 
-func (l *load) forge(ctx context.Context, address string, k *maker, pace time.Duration, stop func() bool) {
-	c := &client{address: address}
+func (l *load) forge(ctx context.Context, addresses []string, k *maker, first int, pace time.Duration, stop func() bool) {
+	at := first % len(addresses)
+	c := &client{address: addresses[at]}
 	defer c.close()
 	accepted, refused := 0, 0
+	_, template := k.next()
 	due := time.Now()
 	for !stop() && ctx.Err() == nil {
 		if pace > 0 {
 			due = due.Add(pace)
 			time.Sleep(time.Until(due))
 		}
-		if pace == 0 && l.forgeries.Load() > l.done.Load() {
-			time.Sleep(time.Millisecond) // an equal stream, not more
-			continue
+		if pace == 0 {
+			select {
+			case <-l.turns:
+			case <-ctx.Done():
+				continue
+			}
 		}
-		l.forgeries.Add(1)
-		switch status, err := c.post(k.forged()); {
+		switch status, err := c.post(k.forged(template, uint64(l.forgeries.Add(1)))); {
 		case err != nil:
+			at = (at + 1) % len(addresses)
+			c.address = addresses[at]
 			time.Sleep(20 * time.Millisecond)
 		case status == 202:
 			accepted++

@@ -1,10 +1,13 @@
-// Command collector measures the collector: throughput beside forgeries, a
-// burst, crashes and forgeries. The server is bin/hardstand-collector in a
-// process of its own; the clients share its cores.
+// Command collector measures the collector and checks its promises: throughput
+// beside forgeries, a burst, crashes, idle connections and a million forgeries.
+// The server is bin/hardstand-collector in a process of its own; clients and
+// the database server share its cores. It prints a table, writes
+// out/bench/collector.json, and returns 1 when a gate is missed.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +25,9 @@ type options struct {
 	burst    int
 	kills    int
 	alarms   int
+	shared   int
+	forged   int
+	out      string
 	only     string
 }
 
@@ -35,8 +41,11 @@ func main() {
 	flag.IntVar(&o.rate, "rate", 0, "alarms a second that are offered in the throughput run; 0: as many as it takes")
 	flag.IntVar(&o.burst, "burst", 20_000, "alarms a second of the burst, for ten seconds")
 	flag.IntVar(&o.kills, "kills", 100, "kill -9 in the crash run, at least")
-	flag.IntVar(&o.alarms, "alarms", 1_000_000, "alarms in the crash run, at least")
-	flag.StringVar(&o.only, "only", "", "throughput, burst, crash or idle")
+	flag.IntVar(&o.alarms, "alarms", 1_000_000, "alarms in the crash run with SQLite, at least")
+	flag.IntVar(&o.shared, "alarms-postgres", 250_000, "alarms in the crash run with PostgreSQL, at least")
+	flag.IntVar(&o.forged, "forgeries", 1_000_000, "forgeries of the forgery run")
+	flag.StringVar(&o.out, "out", "out/bench", "`directory` for collector.json")
+	flag.StringVar(&o.only, "only", "", "throughput, burst, crash, idle or forgery")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -47,10 +56,11 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	r := &report{}
 	for _, part := range []struct {
 		name string
-		run  func(context.Context, options, bool) error
-	}{{"throughput", throughput}, {"burst", burst}, {"crash", crash}, {"idle", idle}} {
+		run  func(context.Context, options, bool, *report) error
+	}{{"throughput", throughput}, {"burst", burst}, {"crash", crash}, {"idle", idle}, {"forgery", forgery}} {
 		if o.only != "" && o.only != part.name {
 			continue
 		}
@@ -58,10 +68,16 @@ func run(ctx context.Context, o options) error {
 			if postgres && !o.postgres || !postgres && !o.sqlite {
 				continue
 			}
-			if err := part.run(ctx, o, postgres); err != nil {
-				return fmt.Errorf("%s: %w", part.name, err)
+			if postgres && part.name == "forgery" {
+				continue // what is refused never reaches the store
+			}
+			if err := part.run(ctx, o, postgres, r); err != nil {
+				return fmt.Errorf("%s, %s: %w", part.name, storeName(postgres), err)
 			}
 		}
 	}
-	return nil
+	if err := errors.Join(r.print(os.Stdout), r.write(o.out)); err != nil {
+		return err
+	}
+	return r.holds()
 }

@@ -182,6 +182,9 @@ func TestNoForgedAlarmVerifies(t *testing.T) {
 		if message, err := Parse(text); err == nil && m.Verify(message) == nil {
 			t.Errorf("%s accepted: %s", kind, text)
 		}
+		if _, err := Open(text, m); err == nil {
+			t.Errorf("%s opened: %s", kind, text)
+		}
 	}
 	for i := range len(line) - 1 { // the line feed is not part of the message
 		for bit := range 8 {
@@ -250,6 +253,39 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestOpenReadsWhatParseAndVerifyRead: the order of the two changes nothing.
+func TestOpenReadsWhatParseAndVerifyRead(t *testing.T) {
+	m, other := testMaster(t), NewMaster()
+	sign := func(fields string) []byte {
+		line := Prefix + fields
+		return []byte(line + " " + fmt.Sprintf("%x", m.Key("b1", "ls").mac([]byte(line))))
+	}
+	const rest = `"key":"k","nonce":"00000000000000000000000000000001","time":1,"uid":0,"euid":0,"gid":0,"pid":1,"ppid":0}`
+	for name, c := range map[string]struct {
+		line []byte
+		want error
+	}{
+		"sealed":                {m.Key(full.Build, full.Decoy).Seal(full, 0), nil},
+		"in another order":      {sign(`{"decoy":"ls","build":"b1",` + rest), nil},
+		"blanks":                {sign(`{ "build": "b1", "decoy": "ls",` + rest), nil},
+		"named twice":           {sign(`{"build":"b1","decoy":"id","decoy":"ls",` + rest), ErrForged},
+		"named twice, the same": {sign(`{"build":"b1","decoy":"ls","decoy":"ls",` + rest), nil},
+		"another afterwards":    {sign(`{"build":"b1","decoy":"ls","decoy":"id",` + rest), ErrForged},
+	} {
+		message, err := Open(c.line, other, m)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if err != nil {
+			continue
+		}
+		parsed, err := Parse(c.line)
+		if err != nil || m.Verify(parsed) != nil || !cmp.Equal(parsed.Event, message.Event) {
+			t.Errorf("%s: Parse says %+v %v, Open %+v", name, parsed.Event, err, message.Event)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	m := testMaster(f)
 	f.Add(m.Key(full.Build, full.Decoy).Seal(full, 0))
@@ -257,6 +293,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("hardstand-canary/2 {}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		message, err := Parse(text)
+		if _, opened := Open(text, m); opened == nil && (err != nil || m.Verify(message) != nil) {
+			t.Fatalf("opened what does not verify: %s", text)
+		}
 		if err != nil {
 			return
 		}

@@ -104,6 +104,11 @@ func openPostgres(location string) (*DB, error) {
 	}
 	config.RuntimeParams["synchronous_commit"] = "on"
 	config.RuntimeParams["application_name"] = "hardstand-collector"
+	// A batch looks some hundred rows up by key. The planner cannot know how
+	// few they are and would read whole tables for them.
+	for _, plan := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		config.RuntimeParams[plan] = "off"
+	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(2 * readers)
 	db.SetMaxIdleConns(2 * readers)

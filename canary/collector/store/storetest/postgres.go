@@ -96,6 +96,9 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	return nil, errors.New("start PostgreSQL: no user postgres or nobody to run it")
 }
 
+// Pid is the server's process id.
+func (p *Postgres) Pid() int { return p.cmd.Process.Pid }
+
 func (p *Postgres) url(name string) string {
 	return "postgres://collector@/" + name + "?host=" + p.dir
 }
