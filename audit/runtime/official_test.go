@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 	kjson "sigs.k8s.io/json"
@@ -21,29 +24,102 @@ import (
 // The tests below read what is written with the libraries of those who read
 // it in the end.
 
-func TestKubernetesDecodesStrictlyAndIsAllowed(t *testing.T) {
-	data, err := Kubernetes(profile())
-	if err != nil {
-		t.Fatal(err)
+// profiles are those that every form is tried with.
+func profiles() map[string]Profile {
+	change := func(f func(*Profile)) Profile {
+		p := profile()
+		f(&p)
+		return p
 	}
+	return map[string]Profile{
+		"whole": profile(),
+		"bare":  change(func(p *Profile) { p.Port, p.Tmpfs = 0, nil }),
+		"exec":  change(func(p *Profile) { p.Exec = true }),
+		"istio": change(func(p *Profile) { p.Istio, p.Egress = true, []string{"10.0.0.0/8:5432", "[2001:db8::]/32:443"} }),
+		"tls":   change(func(p *Profile) { p.TLS = TLS{Secret: "web-tls", ServerName: "web.example"} }),
+		"arm64": change(func(p *Profile) { p.Platform, p.Single, p.Namespace = "linux/arm64", true, "shop" }),
+		"ec2":   change(func(p *Profile) { p.EC2, p.Region, p.Platform = true, "eu-west-1", "linux/amd64" }),
+	}
+}
+
+// TestKubernetesDecodesStrictlyAndIsAllowed reads every object with its own
+// type, and asks Pod Security at the level that the namespace enforces.
+func TestKubernetesDecodesStrictlyAndIsAllowed(t *testing.T) {
+	for name, p := range profiles() {
+		t.Run(name, func(t *testing.T) {
+			files, err := Kubernetes(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var d appsv1.Deployment
+			var ns corev1.Namespace
+			var account corev1.ServiceAccount
+			var service corev1.Service
+			var np networkingv1.NetworkPolicy
+			into := map[string]any{"namespace.yaml": &ns, "serviceaccount.yaml": &account, "deployment.yaml": &d, "service.yaml": &service, "networkpolicy.yaml": &np}
+			for _, f := range files {
+				if o := into[f.Name]; o != nil {
+					strictly(t, f, o)
+				} else if f.Name != "peerauthentication.yaml" {
+					t.Errorf("%s is not read back", f.Name)
+				}
+			}
+			allowed(t, ns.Labels, d.Spec.Template)
+			pod := d.Spec.Template
+			if l := pod.Spec.Containers[0].Resources.Limits; l.Memory().Value() != 128<<20 || l.Cpu().MilliValue() != 500 {
+				t.Errorf("limits %v", l)
+			}
+			for _, selector := range []map[string]string{d.Spec.Selector.MatchLabels, np.Spec.PodSelector.MatchLabels} {
+				if !maps.Equal(selector, d.Labels) {
+					t.Errorf("selector %v, and the pods have %v", selector, d.Labels)
+				}
+			}
+			if pod.Spec.ServiceAccountName != account.Name || d.Namespace != ns.Name || account.Namespace != ns.Name || np.Namespace != ns.Name {
+				t.Errorf("namespaces or account do not agree: %s", Documents(files))
+			}
+			if p.Port != 0 && (len(np.Spec.Ingress) != 1 || np.Spec.Ingress[0].Ports[0].Port.IntValue() != p.Port || service.Spec.Ports[0].TargetPort.StrVal != pod.Spec.Containers[0].Ports[0].Name) {
+				t.Errorf("the port does not agree: %s", Documents(files))
+			}
+			if p.Port == 0 && (len(np.Spec.Ingress) != 0 || service.Name != "") {
+				t.Errorf("something is let in to what does not listen: %s", Documents(files))
+			}
+			if want := min(1, len(p.Egress)) * (2 + len(p.Egress)); len(np.Spec.Egress) != want {
+				t.Errorf("%d rules of egress, want %d", len(np.Spec.Egress), want)
+			}
+			if probes := pod.Spec.Containers[0]; (p.Exec || p.Istio) && (probes.LivenessProbe.TCPSocket != nil || probes.LivenessProbe.Exec == nil) {
+				t.Error("under strict mTLS the node asks over the network")
+			}
+		})
+	}
+}
+
+func strictly(t *testing.T, f File, into any) {
+	t.Helper()
 	var v any
-	if err := yaml.Unmarshal(data, &v); err != nil {
-		t.Fatal(err)
+	if err := yaml.Unmarshal(f.Data, &v); err != nil {
+		t.Fatalf("%v\n%s", err, f.Data)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d appsv1.Deployment
-	if faults, err := kjson.UnmarshalStrict(text, &d); err != nil || len(faults) > 0 {
-		t.Fatalf("%v %v", err, faults)
+	if faults, err := kjson.UnmarshalStrict(text, into); err != nil || len(faults) > 0 {
+		t.Fatalf("%s: %v %v\n%s", f.Name, err, faults, f.Data)
+	}
+}
+
+// allowed asks Pod Security as its admission does.
+func allowed(t *testing.T, labels map[string]string, pod corev1.PodTemplateSpec) {
+	t.Helper()
+	level, faults := api.PolicyToEvaluate(labels, api.Policy{})
+	if len(faults) > 0 || level.Enforce.Level != api.LevelRestricted || level.Warn.Level != api.LevelRestricted {
+		t.Fatalf("the namespace enforces %v, %v", level, faults)
 	}
 	eval, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod := d.Spec.Template
-	results := eval.EvaluatePod(api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, &pod.ObjectMeta, &pod.Spec)
+	results := eval.EvaluatePod(level.Enforce, &pod.ObjectMeta, &pod.Spec)
 	if len(results) < 10 {
 		t.Errorf("only %d checks ran", len(results))
 	}
@@ -51,9 +127,6 @@ func TestKubernetesDecodesStrictlyAndIsAllowed(t *testing.T) {
 		if !r.Allowed {
 			t.Errorf("%s: %s", r.ForbiddenReason, r.ForbiddenDetail)
 		}
-	}
-	if l := pod.Spec.Containers[0].Resources.Limits; l.Memory().Value() != 128<<20 || l.Cpu().MilliValue() != 500 {
-		t.Errorf("limits %v", l)
 	}
 }
 
@@ -80,22 +153,38 @@ func TestComposeLoads(t *testing.T) {
 }
 
 func TestECSDecodesStrictly(t *testing.T) {
-	data, err := ECS(profile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var in ecs.RegisterTaskDefinitionInput
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		t.Fatal(err)
-	}
-	c := in.ContainerDefinitions[0]
-	if !*c.ReadonlyRootFilesystem || *c.User != "65532:65532" || c.LinuxParameters.Capabilities.Drop[0] != "ALL" {
-		t.Errorf("%+v", c)
-	}
-	if c.DockerSecurityOptions != nil || c.LinuxParameters.Tmpfs != nil || c.Privileged != nil {
-		t.Error("Fargate refuses security options, tmpfs and privileged")
+	for name, p := range profiles() {
+		t.Run(name, func(t *testing.T) {
+			data, err := ECS(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var in ecs.RegisterTaskDefinitionInput
+			dec := json.NewDecoder(bytes.NewReader(data))
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&in); err != nil {
+				t.Fatal(err)
+			}
+			c := in.ContainerDefinitions[0]
+			if !*c.ReadonlyRootFilesystem || *c.User != "65532:65532" || c.LinuxParameters.Capabilities.Drop[0] != "ALL" {
+				t.Errorf("%+v", c)
+			}
+			if c.LogConfiguration == nil || c.LogConfiguration.LogDriver != "awslogs" || c.LogConfiguration.Options["awslogs-group"] != "/ecs/web" {
+				t.Errorf("log %+v", c.LogConfiguration)
+			}
+			if p.Platform != "" && string(in.RuntimePlatform.CpuArchitecture) != platforms[p.Platform].ecs {
+				t.Errorf("platform %+v", in.RuntimePlatform)
+			}
+			if p.EC2 {
+				if len(c.DockerSecurityOptions) != 1 || len(c.LinuxParameters.Tmpfs) != 1 || *c.LinuxParameters.MaxSwap != 0 || len(in.Volumes) != 0 || in.RequiresCompatibilities[0] != "EC2" {
+					t.Errorf("%s", data)
+				}
+				return
+			}
+			if c.DockerSecurityOptions != nil || c.LinuxParameters.Tmpfs != nil || c.LinuxParameters.MaxSwap != nil || c.Privileged != nil {
+				t.Error("Fargate refuses security options, tmpfs, swap and privileged")
+			}
+		})
 	}
 }
 

@@ -1,34 +1,43 @@
 // Package runtime writes how an image is to be run: docker run, Compose,
-// Kubernetes, ECS, Falco, Tetragon and seccomp, hardened as audit/workload
-// demands. It reads nothing and runs nothing; the same profile gives the same
-// bytes.
+// Kubernetes, ECS, Falco and seccomp, hardened as audit/workload demands. It
+// reads nothing and runs nothing; the same profile gives the same bytes.
 package runtime
 
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Profile is what has to be known of an image and its application.
 type Profile struct {
-	Name      string   // of the application: a DNS label
-	Reference string   // REPOSITORY@sha256:DIGEST
-	Program   string   // absolute path of what the image starts, "" if not known
-	User      string   // UID:GID, numeric; "" is 65532:65532
-	Port      int      // that the application listens on; 0 for none
-	Check     []string // arguments of the health check, exec form
-	Tmpfs     []string // directories that it writes to
-	MemoryMiB int      // limit; 0 is 128
-	MilliCPU  int      // limit; 0 is 500
-	Processes int      // limit; 0 is 64
-	Seccomp   string   // path of a profile on the host; "" is the runtime's own
-	Decoys    []string // absolute paths of decoys
-	Tokens    []string // absolute paths of canary tokens
-	Exec      bool     // on Kubernetes, check by the probe and not by httpGet: needed under strict mTLS
+	Name      string   `json:"name"`                // of the application: a DNS label
+	Reference string   `json:"reference"`           // REPOSITORY@sha256:DIGEST
+	Platform  string   `json:"platform,omitempty"`  // linux/amd64 or linux/arm64; "" if not known
+	Single    bool     `json:"single,omitempty"`    // Reference is an image of Platform only, no index
+	Program   string   `json:"program,omitempty"`   // absolute path of what the image starts, "" if not known
+	User      string   `json:"user"`                // UID:GID, numeric; "" is 65532:65532
+	Port      int      `json:"port,omitempty"`      // that the application listens on; 0 for none
+	Check     []string `json:"check"`               // arguments of the health check, exec form
+	TLS       TLS      `json:"tls,omitzero"`        // of the health check
+	Tmpfs     []string `json:"tmpfs,omitempty"`     // directories that it writes to
+	MemoryMiB int      `json:"memoryMiB"`           // limit; 0 is 128
+	MilliCPU  int      `json:"milliCPU"`            // limit; 0 is 500
+	Processes int      `json:"processes"`           // limit; 0 is 64
+	Seccomp   string   `json:"seccomp,omitempty"`   // path of a profile on the host; "" is the runtime's own
+	Decoys    []string `json:"decoys,omitempty"`    // absolute paths of decoys
+	Tokens    []string `json:"tokens,omitempty"`    // absolute paths of canary tokens
+	Exec      bool     `json:"exec,omitempty"`      // on Kubernetes, check by the probe only: needed under strict mTLS
+	Istio     bool     `json:"istio,omitempty"`     // on Kubernetes, strict mTLS of Istio; implies Exec
+	Namespace string   `json:"namespace,omitempty"` // on Kubernetes; "" is Name
+	Egress    []string `json:"egress,omitempty"`    // CIDR:PORT that it connects to; none leaves that open
+	EC2       bool     `json:"ec2,omitempty"`       // on ECS, EC2 in place of Fargate
+	Region    string   `json:"region,omitempty"`    // of ECS's log group; "" is a name to replace
 }
 
 var (
@@ -37,6 +46,7 @@ var (
 	numeric   = regexp.MustCompile(`^[1-9][0-9]{0,9}:[1-9][0-9]{0,9}$`)
 	plainPath = regexp.MustCompile(`^/[A-Za-z0-9._@+/-]*$`)
 	plainArg  = regexp.MustCompile(`^[A-Za-z0-9._@+/:=?&%,~{}$-]*$`)
+	region    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 )
 
 // complete checks a profile and fills in what it leaves open. Only plain
@@ -46,9 +56,19 @@ func (p Profile) complete() (Profile, error) {
 		p.User = "65532:65532"
 	}
 	p.MemoryMiB, p.MilliCPU, p.Processes = or(p.MemoryMiB, 128), or(p.MilliCPU, 500), or(p.Processes, 64)
+	if p.Namespace == "" {
+		p.Namespace = p.Name
+	}
+	p.Exec = p.Exec || p.Istio
 	switch {
 	case !label.MatchString(p.Name):
 		return p, fmt.Errorf("name %q is no DNS label: give one with --name", p.Name)
+	case !label.MatchString(p.Namespace):
+		return p, fmt.Errorf("namespace %q is no DNS label", p.Namespace)
+	case p.Region != "" && !region.MatchString(p.Region):
+		return p, fmt.Errorf("region %q is no name of a region", p.Region)
+	case p.Platform != "" && platforms[p.Platform] == (platform{}):
+		return p, fmt.Errorf("platform %q: take linux/amd64 or linux/arm64", p.Platform)
 	case !reference.MatchString(p.Reference):
 		return p, fmt.Errorf("%q names no image by digest: write REPOSITORY@sha256:DIGEST", p.Reference)
 	case !numeric.MatchString(p.User):
@@ -58,17 +78,52 @@ func (p Profile) complete() (Profile, error) {
 	case len(p.Check) == 0:
 		return p, errors.New("the image has no health check: give its arguments with --check")
 	}
-	for _, name := range append(append([]string{p.Seccomp, p.Program}, p.Tmpfs...), append(p.Decoys, p.Tokens...)...) {
+	for _, name := range slices.Concat([]string{p.Seccomp, p.Program, p.TLS.CA, p.TLS.Cert, p.TLS.Key}, p.Tmpfs, p.Decoys, p.Tokens) {
 		if name != "" && (!plainPath.MatchString(name) || path.Clean(name) != name) {
 			return p, fmt.Errorf("%q is no plain absolute path", name)
 		}
+	}
+	var err error
+	if p.Check, err = p.TLS.applied(p.Check, p.Port); err != nil {
+		return p, err
 	}
 	for _, a := range p.Check {
 		if !plainArg.MatchString(a) {
 			return p, fmt.Errorf("health check argument %q has characters that need quoting", a)
 		}
 	}
+	for _, e := range p.Egress {
+		if _, _, err := destination(e); err != nil {
+			return p, err
+		}
+	}
 	return p, nil
+}
+
+// platform is what others call a platform.
+type platform struct{ goarch, ecs, seccomp string }
+
+var platforms = map[string]platform{
+	"linux/amd64": {"amd64", "X86_64", "SCMP_ARCH_X86_64"},
+	"linux/arm64": {"arm64", "ARM64", "SCMP_ARCH_AARCH64"},
+}
+
+// Supported reports whether a platform, as os/arch, is one that profiles name.
+func Supported(name string) bool { return platforms[name] != platform{} }
+
+// destination reads CIDR:PORT, where the brackets of [2001:db8::]/32:443 are
+// for the reader.
+func destination(s string) (netip.Prefix, int, error) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return netip.Prefix{}, 0, fmt.Errorf("%q is no destination: write CIDR:PORT, such as 10.0.0.0/8:5432", s)
+	}
+	prefix, err := netip.ParsePrefix(strings.NewReplacer("[", "", "]", "").Replace(s[:i]))
+	port, portErr := strconv.ParseUint(s[i+1:], 10, 16)
+	if err = errors.Join(err, portErr); err != nil || port == 0 {
+		return netip.Prefix{}, 0, fmt.Errorf("%q is no destination: write CIDR:PORT, such as 10.0.0.0/8:5432", s)
+	}
+	return prefix.Masked(), int(port), nil
 }
 
 func or(n, standard int) int {
@@ -103,24 +158,46 @@ const tmpfs = "rw,noexec,nosuid,nodev,size=16m"
 // Docker writes a docker run command. It names no health check: --health-cmd
 // needs a shell, so the image's own HEALTHCHECK in exec form has to do.
 func Docker(p Profile) ([]byte, error) {
+	words, err := DockerArgs(p)
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	b.WriteString("docker run")
+	for i, w := range words[2:] {
+		switch {
+		case i == 0:
+			b.WriteString(" " + w)
+		case strings.HasPrefix(w, "--") || i == len(words)-3:
+			b.WriteString(" \\\n  " + w)
+		default:
+			b.WriteString(" " + w)
+		}
+	}
+	return []byte(b.String() + "\n"), nil
+}
+
+// DockerArgs is the command that Docker writes, word by word.
+func DockerArgs(p Profile) ([]string, error) {
 	p, err := p.complete()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--detach", "--name " + p.Name, "--read-only"}
+	args := []string{"docker", "run", "--detach", "--name", p.Name, "--read-only"}
 	for _, t := range p.Tmpfs {
-		args = append(args, "--tmpfs "+t+":"+tmpfs)
+		args = append(args, "--tmpfs", t+":"+tmpfs)
 	}
-	args = append(args, "--cap-drop=ALL", "--security-opt no-new-privileges")
+	args = append(args, "--cap-drop=ALL", "--security-opt", "no-new-privileges")
 	if p.Seccomp != "" {
-		args = append(args, "--security-opt seccomp="+p.Seccomp)
+		args = append(args, "--security-opt", "seccomp="+p.Seccomp)
 	}
-	args = append(args, "--user "+p.User, fmt.Sprintf("--memory %dm", p.MemoryMiB), fmt.Sprintf("--memory-swap %dm", p.MemoryMiB),
-		"--cpus "+p.cpus(), fmt.Sprintf("--pids-limit %d", p.Processes), "--ulimit nofile=1024:1024", "--env GOMEMLIMIT="+p.goMemory(), "--restart on-failure:5")
+	memory := strconv.Itoa(p.MemoryMiB) + "m"
+	args = append(args, "--user", p.User, "--memory", memory, "--memory-swap", memory, "--cpus", p.cpus(), "--pids-limit", strconv.Itoa(p.Processes),
+		"--ulimit", "nofile=1024:1024", "--env", "GOMEMLIMIT="+p.goMemory(), "--restart", "on-failure:5")
 	if p.Port != 0 {
-		args = append(args, fmt.Sprintf("--publish 127.0.0.1:%d:%d", p.Port, p.Port))
+		args = append(args, "--publish", fmt.Sprintf("127.0.0.1:%d:%d", p.Port, p.Port))
 	}
-	return []byte("docker run " + strings.Join(append(args, p.Reference), " \\\n  ") + "\n"), nil
+	return append(args, p.Reference), nil
 }
 
 // Compose writes a Compose file of one service.
@@ -150,43 +227,4 @@ func Compose(p Profile) ([]byte, error) {
 		fmt.Fprintf(&b, "    ports: [\"127.0.0.1:%d:%d\"]\n", p.Port, p.Port)
 	}
 	return []byte(b.String()), nil
-}
-
-// Kubernetes writes a Deployment that Pod Security allows at restricted.
-func Kubernetes(p Profile) ([]byte, error) {
-	p, err := p.complete()
-	if err != nil {
-		return nil, err
-	}
-	uid, gid := p.ids()
-	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: %[1]s\n  labels: {app.kubernetes.io/name: %[1]s}\nspec:\n  selector: {matchLabels: {app.kubernetes.io/name: %[1]s}}\n  template:\n    metadata:\n      labels: {app.kubernetes.io/name: %[1]s}\n    spec:\n", p.Name)
-	fmt.Fprintf(&b, "      automountServiceAccountToken: false\n      securityContext:\n        runAsNonRoot: true\n        runAsUser: %d\n        runAsGroup: %d\n        fsGroup: %d\n        seccompProfile: {type: RuntimeDefault}\n", uid, gid, gid)
-	fmt.Fprintf(&b, "      containers:\n        - name: %s\n          image: %s\n          securityContext:\n            readOnlyRootFilesystem: true\n            allowPrivilegeEscalation: false\n            capabilities: {drop: [ALL]}\n", p.Name, p.Reference)
-	fmt.Fprintf(&b, "          resources:\n            requests: {cpu: %dm, memory: %dMi}\n            limits: {cpu: %dm, memory: %dMi, ephemeral-storage: 64Mi}\n          env: [{name: GOMEMLIMIT, value: %s}]\n", max(1, p.MilliCPU/5), max(1, p.MemoryMiB/2), p.MilliCPU, p.MemoryMiB, p.goMemory())
-	if p.Port != 0 {
-		fmt.Fprintf(&b, "          ports: [{name: app, containerPort: %d}]\n", p.Port)
-	}
-	how := fmt.Sprintf("exec: {command: %s}", quoted(p.Check))
-	if p.Port != 0 && !p.Exec {
-		how = fmt.Sprintf("tcpSocket: {port: %d}", p.Port)
-	}
-	fmt.Fprintf(&b, "          livenessProbe: {%s, periodSeconds: 10, timeoutSeconds: 5}\n", how)
-	fmt.Fprintf(&b, "          readinessProbe: {exec: {command: %s}, periodSeconds: 5, timeoutSeconds: 5}\n", quoted(p.Check))
-	p.kubernetesMounts(&b)
-	return []byte(b.String()), nil
-}
-
-func (p Profile) kubernetesMounts(b *strings.Builder) {
-	if len(p.Tmpfs) == 0 {
-		return
-	}
-	b.WriteString("          volumeMounts:\n")
-	for i, t := range p.Tmpfs {
-		fmt.Fprintf(b, "            - {name: tmp-%d, mountPath: %s}\n", i, t)
-	}
-	b.WriteString("      volumes:\n")
-	for i := range p.Tmpfs {
-		fmt.Fprintf(b, "        - name: tmp-%d\n          emptyDir: {medium: Memory, sizeLimit: 16Mi}\n", i)
-	}
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,19 +15,21 @@ func profile() Profile {
 		Check: []string{"/bin/probe", ":${PORT:-8080}/healthz"}, Tmpfs: []string{"/tmp"}, Decoys: []string{"/usr/bin/wget"}, Tokens: []string{"/root/.aws/credentials"}}
 }
 
+// documents is Kubernetes as one text.
+func documents(p Profile) ([]byte, error) {
+	files, err := Kubernetes(p)
+	return Documents(files), err
+}
+
 // TestPassesItsOwnAudit: nothing that is generated breaks a rule, and
 // everything is decoded strictly.
 func TestPassesItsOwnAudit(t *testing.T) {
 	for _, tt := range []struct {
 		kind  audit.Kind
 		write func(Profile) ([]byte, error)
-	}{{audit.Docker, Docker}, {audit.Compose, Compose}, {audit.Kubernetes, Kubernetes}, {audit.ECS, ECS}} {
-		for name, change := range map[string]func(*Profile){
-			"whole": func(*Profile) {}, "bare": func(p *Profile) { p.Port, p.Tmpfs = 0, nil }, "exec": func(p *Profile) { p.Exec = true },
-		} {
+	}{{audit.Docker, Docker}, {audit.Compose, Compose}, {audit.Kubernetes, documents}, {audit.ECS, ECS}} {
+		for name, p := range profiles() {
 			t.Run(string(tt.kind)+"-"+name, func(t *testing.T) {
-				p := profile()
-				change(&p)
 				data, err := tt.write(p)
 				if err != nil {
 					t.Fatal(err)
@@ -48,27 +51,44 @@ func TestPassesItsOwnAudit(t *testing.T) {
 	}
 }
 
-func TestFalcoRulesAreYAML(t *testing.T) {
-	data, err := Falco(profile())
+func TestDockerIsOneCommand(t *testing.T) {
+	data, err := Docker(profile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"required_engine_version: 0.57.0", `"/usr/bin/wget"`, `"/root/.aws/credentials"`, `container.image.repository = "registry.example/web"`} {
-		if !strings.Contains(string(data), want) {
-			t.Errorf("no %s in\n%s", want, data)
+	words, err := DockerArgs(profile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Fields(strings.ReplaceAll(string(data), "\\\n", " ")); !slices.Equal(got, words) {
+		t.Errorf("the text has %q, the words are %q", got, words)
+	}
+}
+
+func TestTLSOfTheProbe(t *testing.T) {
+	const flags = "/bin/probe --ca-file /ca.pem --server-name x "
+	for check, want := range map[string]string{
+		"/bin/probe":               flags + "https://localhost:8443/",
+		"/bin/probe :9000/healthz": flags + "https://localhost:9000/healthz",
+		"/bin/probe 9000":          flags + "https://localhost:9000/",
+		"/bin/probe /healthz":      flags + "https://localhost:8443/healthz",
+		"/bin/probe --timeout 3s -v http://localhost/": flags + "--timeout 3s -v https://localhost/",
+		"/bin/probe grpc://:9000 tcp://:1":             flags + "grpcs://:9000 tls://:1",
+		"/bin/probe unix:///run/app.sock":              flags + "unix:///run/app.sock",
+		"/bin/probe localhost:1/x":                     flags + "https://localhost:1/x",
+	} {
+		got, err := TLS{CA: "/ca.pem", ServerName: "x"}.applied(strings.Fields(check), 8443)
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s becomes %v, %v; want %s", check, got, err, want)
 		}
 	}
-	manifest := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: falco-rules}\ndata:\n  rules.yaml: |\n    " + strings.ReplaceAll(string(data), "\n", "\n    ")
-	res, err := workload.Audit(t.Context(), workload.Input{Name: "x", Kind: audit.Kubernetes, Data: []byte(manifest)}, workload.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for name, tls := range map[string]TLS{"half": {Cert: "/a"}, "secret": {Secret: "A b"}} {
+		if _, err := tls.applied([]string{"/bin/probe"}, 0); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
 	}
-	passed := false
-	for _, f := range res.Findings {
-		passed = passed || f.Rule == "CHG-3.2q" && f.Verdict == audit.Pass && strings.Contains(f.Observed, "4 rules")
-	}
-	if !passed {
-		t.Errorf("the audit does not see four rules: %+v", res.Findings)
+	if _, err := (TLS{CA: "/ca"}).applied([]string{"/app", "health"}, 0); err == nil {
+		t.Error("the flags of an unknown program were made up")
 	}
 }
 
@@ -78,6 +98,9 @@ func TestRefusesWhatWouldNeedQuoting(t *testing.T) {
 		"root": func(p *Profile) { p.User = "0:0" }, "tmpfs": func(p *Profile) { p.Tmpfs = []string{"/tmp:exec"} },
 		"check": func(p *Profile) { p.Check = []string{"/bin/probe", "a'b"} }, "none": func(p *Profile) { p.Check = nil },
 		"dots": func(p *Profile) { p.Tokens = []string{"/a/../b"} }, "memory": func(p *Profile) { p.MemoryMiB = 1 },
+		"namespace": func(p *Profile) { p.Namespace = "a: b" }, "region": func(p *Profile) { p.Region = "x\"" }, "platform": func(p *Profile) { p.Platform = "plan9/386" },
+		"egress": func(p *Profile) { p.Egress = []string{"10.0.0.0:5432"} }, "egress-port": func(p *Profile) { p.Egress = []string{"10.0.0.0/8:0"} },
+		"tls": func(p *Profile) { p.TLS.CA = "ca.pem" },
 	} {
 		p := profile()
 		change(&p)
@@ -111,6 +134,33 @@ type=1326 pid=8 comm="app" arch=c00000b7 syscall=56 compat=0
 	}
 	if _, err := Seccomp(nil); err == nil {
 		t.Error("a profile without any observation was written")
+	}
+	if _, err := Seccomp(names, "linux/mips"); err == nil {
+		t.Error("a profile for an unknown platform was written")
+	}
+	for platform, want := range map[string][]string{"linux/amd64": {`"SCMP_ARCH_X86_64"`}, "linux/arm64": {`"SCMP_ARCH_AARCH64"`, `"epoll_pwait"`}} {
+		data, err := Seccomp(names, platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), "archMap") || !strings.Contains(string(data), `"architectures"`) {
+			t.Errorf("%s: Docker refuses a profile with both forms, and others read only this one:\n%s", platform, data)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(data), w) {
+				t.Errorf("%s: no %s", platform, w)
+			}
+		}
+	}
+	for old, list := range successors {
+		for _, name := range append([]string{old}, list...) {
+			if !known()[name] {
+				t.Errorf("%s is no system call", name)
+			}
+		}
+		if strings.Contains(arm64, " "+old+"\n") {
+			t.Errorf("arm64 has %s", old)
+		}
 	}
 }
 

@@ -21,7 +21,8 @@ var floor = strings.Fields("exit_group getdents64 fstatfs exit rt_sigreturn rest
 type seccomp struct {
 	Default       string         `json:"defaultAction"`
 	Errno         int            `json:"defaultErrnoRet,omitempty"`
-	Architectures []architecture `json:"archMap"`
+	Architectures []string       `json:"architectures,omitempty"`
+	Map           []architecture `json:"archMap,omitempty"`
 	Syscalls      []syscalls     `json:"syscalls"`
 }
 
@@ -39,22 +40,58 @@ const eperm = 1
 
 // Training writes a profile that allows everything and has the kernel log it,
 // for Observe to read.
-func Training() ([]byte, error) { return encode(seccomp{Default: "SCMP_ACT_LOG"}) }
+func Training() ([]byte, error) { return encode(seccomp{Default: "SCMP_ACT_LOG"}, nil) }
 
-// Seccomp writes a profile that allows what was observed, and what runc needs.
-// It works with no-new-privileges only: otherwise runc loads it before it
-// drops its privileges.
-func Seccomp(observed []string) ([]byte, error) {
+// Seccomp writes a profile that allows what was observed, and what runc needs,
+// on the platforms given, or on both. It works with no-new-privileges only:
+// otherwise runc loads it before it drops its privileges.
+func Seccomp(observed []string, on ...string) ([]byte, error) {
 	if len(observed) == 0 {
 		return nil, errors.New("no system call was observed: run the application with the profile of --training first, and give the kernel's log")
 	}
+	if len(on) == 0 {
+		on = bothPlatforms
+	}
 	names := slices.Concat(floor, observed)
+	for _, p := range on {
+		a, ok := platforms[p]
+		if !ok {
+			return nil, fmt.Errorf("platform %q: take linux/amd64 or linux/arm64", p)
+		}
+		if a.goarch == "arm64" {
+			for _, name := range observed {
+				names = append(names, successors[name]...)
+			}
+		}
+	}
 	slices.Sort(names)
-	return encode(seccomp{Default: "SCMP_ACT_ERRNO", Errno: eperm, Syscalls: []syscalls{{slices.Compact(names), "SCMP_ACT_ALLOW"}}})
+	return encode(seccomp{Default: "SCMP_ACT_ERRNO", Errno: eperm, Syscalls: []syscalls{{slices.Compact(names), "SCMP_ACT_ALLOW"}}}, on)
 }
 
-func encode(s seccomp) ([]byte, error) {
-	s.Architectures = []architecture{{"SCMP_ARCH_X86_64", []string{}}, {"SCMP_ARCH_AARCH64", []string{}}}
+var bothPlatforms = []string{"linux/amd64", "linux/arm64"}
+
+// successors are what a program calls on arm64, which was born without the
+// oldest system calls, where it calls these on amd64.
+var successors = map[string][]string{
+	"access": {"faccessat"}, "chmod": {"fchmodat"}, "chown": {"fchownat"}, "creat": {"openat"}, "dup2": {"dup3"}, "epoll_create": {"epoll_create1"},
+	"epoll_wait": {"epoll_pwait"}, "eventfd": {"eventfd2"}, "fork": {"clone"}, "getdents": {"getdents64"}, "getpgrp": {"getpgid"}, "inotify_init": {"inotify_init1"},
+	"lchown": {"fchownat"}, "link": {"linkat"}, "lstat": {"newfstatat"}, "mkdir": {"mkdirat"}, "mknod": {"mknodat"}, "open": {"openat"}, "pause": {"ppoll"},
+	"pipe": {"pipe2"}, "poll": {"ppoll"}, "readlink": {"readlinkat"}, "rename": {"renameat", "renameat2"}, "rmdir": {"unlinkat"}, "select": {"pselect6"},
+	"signalfd": {"signalfd4"}, "stat": {"newfstatat"}, "symlink": {"symlinkat"}, "time": {"clock_gettime"}, "unlink": {"unlinkat"}, "utime": {"utimensat"},
+	"utimes": {"utimensat"}, "futimesat": {"utimensat"}, "vfork": {"clone"},
+}
+
+// encode names the architectures in the form that everybody reads who knows
+// only one, and in Docker's where the profile is for several: Docker and CRI-O
+// take from it that of the machine.
+func encode(s seccomp, on []string) ([]byte, error) {
+	if len(on) == 1 {
+		s.Architectures = []string{platforms[on[0]].seccomp}
+	} else {
+		for _, p := range bothPlatforms {
+			s.Map = append(s.Map, architecture{platforms[p].seccomp, []string{}})
+		}
+	}
 	if s.Syscalls == nil {
 		s.Syscalls = []syscalls{}
 	}

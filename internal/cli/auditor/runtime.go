@@ -2,15 +2,16 @@ package auditor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/hardstand/hardstand/audit/runtime"
@@ -26,6 +27,9 @@ type runtimeOptions struct {
 	training   bool
 	traces     []string
 	comm       string
+	target     string // fargate or ec2
+	output     string
+	json       bool
 }
 
 func runtimeCommand(f *cli.Frame) *cobra.Command {
@@ -42,7 +46,10 @@ A seccomp profile needs a trace: run the application with the profile of
 --training, use all of it, and give the kernel's log, or strace -f's output, with
 --trace. It works with no-new-privileges only.`,
 		Example: `  hardstand runtime docker registry.example/app:1
-  hardstand runtime kubernetes registry.example/app:1 --tmpfs /tmp --exec-probe
+  hardstand runtime kubernetes registry.example/app:1 --tmpfs /tmp --output deploy/
+  hardstand runtime kubernetes registry.example/app:1 --istio --egress 10.0.0.0/8:5432
+  hardstand runtime kubernetes registry.example/app:1 --tls-secret app-tls
+  hardstand runtime ecs registry.example/app:1 --launch-type ec2 --region eu-west-1
   hardstand runtime seccomp --training
   hardstand runtime seccomp --trace kernel.log --comm app
   hardstand runtime falco registry.example/app:1 --register app.register`,
@@ -55,7 +62,7 @@ A seccomp profile needs a trace: run the application with the profile of
 	cmd.AddCommand(runtimeTraceCommand())
 	flags, p := cmd.Flags(), &o.profile
 	flags.StringVar(&p.Name, "name", "", "name of the application (default: the repository's last part)")
-	flags.StringVar(&o.repository, "repository", "", "`repository` the image will be pulled from, for one that is not in a registry yet")
+	flags.StringVar(&o.repository, "repository", "", "`repository` the image will be pulled from, for one that is not in a registry yet; with @sha256:... also its digest there")
 	flags.StringVar(&p.User, "user", "", "`UID:GID` (default: the image's)")
 	flags.IntVar(&p.Port, "port", 0, "port the application listens on (default: the image's only one)")
 	flags.StringSliceVar(&p.Check, "check", nil, "health check, program and arguments (default: the image's)")
@@ -64,14 +71,43 @@ A seccomp profile needs a trace: run the application with the profile of
 	flags.IntVar(&p.MilliCPU, "cpu", 0, "limit of CPU in thousandths (default 500)")
 	flags.IntVar(&p.Processes, "pids", 0, "limit of processes (default 64)")
 	flags.StringVar(&p.Seccomp, "seccomp", "", "absolute path of a seccomp profile, for docker and compose")
-	flags.BoolVar(&p.Exec, "exec-probe", false, "kubernetes: check by the probe only, as strict mTLS (Istio) demands")
+	flags.StringVar(&p.Namespace, "namespace", "", "kubernetes: namespace (default: the name)")
+	flags.BoolVar(&p.Exec, "exec-probe", false, "kubernetes: check by the probe only, as strict mTLS demands")
+	flags.BoolVar(&p.Istio, "istio", false, "kubernetes: with Istio's sidecar and strict mTLS, checked by the probe")
+	flags.StringArrayVar(&p.Egress, "egress", nil, "kubernetes, falco: `CIDR:PORT` that the application connects to, and nothing else; may be repeated")
+	flags.StringVar(&p.TLS.CA, "tls-ca", "", "the application speaks TLS: `file` in the container with the certificates that the probe trusts")
+	flags.StringVar(&p.TLS.Cert, "tls-cert", "", "`file` in the container with the probe's client certificate, for mTLS")
+	flags.StringVar(&p.TLS.Key, "tls-key", "", "`file` in the container with its private key")
+	flags.StringVar(&p.TLS.ServerName, "tls-server-name", "", "`name` in the application's certificate")
+	flags.StringVar(&p.TLS.Secret, "tls-secret", "", "kubernetes: `name` of the Secret with ca.crt, tls.crt and tls.key")
+	flags.StringVar(&o.target, "launch-type", "fargate", "ecs: fargate or ec2")
+	flags.StringVar(&p.Region, "region", "", "ecs: `region` of the log group (default: a name to replace)")
+	flags.StringVarP(&o.output, "output", "o", "", "`FILE`, or DIRECTORY/ for one file each, in place of standard output")
+	flags.BoolVar(&o.json, "json", false, "print what was taken from the image, and the files, as JSON")
 	flags.StringVar(&o.register, "register", "", "falco: decoy register `file` of the image")
 	flags.StringVar(&o.canaryKey, "canary-key", "", "falco: `file` with the canary key that opens the register (default: canary.key in the configuration directory)")
-	flags.StringVar(&o.platform, "platform", "", "platform of the image, as os/arch")
+	flags.StringVar(&o.platform, "platform", "", "platform, as os/arch: which image is read; seccomp: for which the profile is (default both)")
 	flags.BoolVar(&o.training, "training", false, "seccomp: write the profile that logs every system call")
 	flags.StringArrayVar(&o.traces, "trace", nil, "seccomp: `file` with the kernel's log or strace -f's output; several are merged")
 	flags.StringVar(&o.comm, "comm", "", "seccomp: `name` of the program whose records in the log count")
 	return cmd
+}
+
+// forms are what can be written, each to files whose first name is the
+// form's own.
+var forms = map[string]func(runtime.Profile) ([]runtime.File, error){
+	"docker":     one("run.sh", runtime.Docker),
+	"compose":    one("compose.yaml", runtime.Compose),
+	"kubernetes": runtime.Kubernetes,
+	"ecs":        one("task-definition.json", runtime.ECS),
+	"falco":      one("falco-rules.yaml", runtime.Falco),
+}
+
+func one(name string, write func(runtime.Profile) ([]byte, error)) func(runtime.Profile) ([]runtime.File, error) {
+	return func(p runtime.Profile) ([]runtime.File, error) {
+		data, err := write(p)
+		return []runtime.File{{Name: name, Data: data}}, err
+	}
 }
 
 func runRuntime(ctx context.Context, f *cli.Frame, o *runtimeOptions, args []string) error {
@@ -81,39 +117,103 @@ func runRuntime(ctx context.Context, f *cli.Frame, o *runtimeOptions, args []str
 		}
 		return o.seccomp(f)
 	}
-	write, ok := map[string]func(runtime.Profile) ([]byte, error){
-		"docker": runtime.Docker, "compose": runtime.Compose, "kubernetes": runtime.Kubernetes, "ecs": runtime.ECS, "falco": runtime.Falco,
-	}[args[0]]
-	if !ok {
+	write, ok := forms[args[0]]
+	switch {
+	case !ok:
 		return cli.Usagef("runtime %s: take docker, compose, kubernetes, ecs, falco or seccomp", args[0])
-	}
-	if len(args) < 2 {
+	case len(args) < 2:
 		return cli.Usagef("runtime %s needs an image", args[0])
+	case o.target != "fargate" && o.target != "ec2":
+		return cli.Usagef("--launch-type %s: take fargate or ec2", o.target)
 	}
+	o.profile.EC2 = o.target == "ec2"
 	if err := o.read(ctx, f, args[1]); err != nil {
 		return fmt.Errorf("read %s: %w", args[1], err)
 	}
-	data, err := write(o.profile)
+	files, err := write(o.profile)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", args[0], err)
 	}
-	_, err = f.Stdout.Write(data)
-	return err
+	return o.print(f, args[0], files)
+}
+
+// print hands over what was written: to standard output, a file, or a
+// directory.
+func (o *runtimeOptions) print(f *cli.Frame, form string, files []runtime.File) error {
+	data := runtime.Documents(files)
+	if o.json {
+		var err error
+		if data, err = o.machine(form, files); err != nil {
+			return err
+		}
+		files = []runtime.File{{Name: form + ".json", Data: data}}
+	}
+	if o.output == "" {
+		_, err := f.Stdout.Write(data)
+		return err
+	}
+	if info, err := os.Stat(o.output); !strings.HasSuffix(o.output, "/") && (err != nil || !info.IsDir()) {
+		return writeWhole(o.output, data)
+	}
+	if err := os.MkdirAll(o.output, 0o755); err != nil {
+		return err
+	}
+	for _, file := range files {
+		name := filepath.Join(o.output, file.Name)
+		if err := writeWhole(name, file.Data); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if _, err := fmt.Fprintln(f.Stdout, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine is the form, the profile it was written from, and the files.
+func (o *runtimeOptions) machine(form string, files []runtime.File) ([]byte, error) {
+	type content struct {
+		Name string `json:"name"`
+		Text string `json:"text"`
+	}
+	doc := struct {
+		Form    string           `json:"form"`
+		Profile *runtime.Profile `json:"profile,omitempty"`
+		Command []string         `json:"command,omitempty"`
+		Files   []content        `json:"files"`
+	}{Form: form, Profile: &o.profile}
+	if form == "seccomp" {
+		doc.Profile = nil
+	}
+	if form == "docker" {
+		var err error
+		if doc.Command, err = runtime.DockerArgs(o.profile); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range files {
+		doc.Files = append(doc.Files, content{file.Name, string(file.Data)})
+	}
+	data, err := json.MarshalIndent(doc, "", "  ")
+	return append(data, '\n'), err
 }
 
 // read fills in from the image what no flag says.
 func (o *runtimeOptions) read(ctx context.Context, f *cli.Frame, arg string) error {
-	img, done, err := openImage(ctx, f, arg, o.platform)
+	img, err := openPinned(ctx, f, arg, o.platform)
 	if err != nil {
 		return err
 	}
-	defer done()
-	config, err := img.ConfigFile()
+	defer img.done()
+	config, err := img.image.ConfigFile()
 	if err != nil {
 		return err
 	}
-	if err := o.name(img, arg); err != nil {
+	if err := o.name(f, img, arg); err != nil {
 		return err
+	}
+	if name := config.OS + "/" + config.Architecture; runtime.Supported(name) {
+		o.profile.Platform, o.profile.Single = name, img.single
 	}
 	p, c := &o.profile, config.Config
 	if p.User == "" {
@@ -139,8 +239,8 @@ func (o *runtimeOptions) read(ctx context.Context, f *cli.Frame, arg string) err
 }
 
 // name finds out what the image is pulled by.
-func (o *runtimeOptions) name(img v1.Image, arg string) error {
-	repository := o.repository
+func (o *runtimeOptions) name(f *cli.Frame, img opened, arg string) error {
+	repository, digest, told := strings.Cut(o.repository, "@")
 	if repository == "" {
 		if !inRegistry(arg) {
 			return cli.Usagef("say with --repository where %s will be pulled from", arg)
@@ -150,11 +250,20 @@ func (o *runtimeOptions) name(img v1.Image, arg string) error {
 			repository = repository[:i]
 		}
 	}
-	digest, err := img.Digest()
-	if err != nil {
-		return err
+	if !told {
+		if img.local {
+			d, err := img.image.Digest()
+			if err != nil {
+				return err
+			}
+			img.digest = d
+			if _, err := fmt.Fprintf(f.Stderr, "%s has no digest of a registry: %s stands for it, and whoever pushes the image may get another. Name that one with --repository %s@sha256:...\n", arg, d, repository); err != nil {
+				return err
+			}
+		}
+		digest = img.digest.String()
 	}
-	o.profile.Reference = repository + "@" + digest.String()
+	o.profile.Reference = repository + "@" + digest
 	if o.profile.Name == "" {
 		o.profile.Name = strings.ReplaceAll(strings.ToLower(path.Base(repository)), "_", "-")
 	}
@@ -184,7 +293,7 @@ func (o *runtimeOptions) seccomp(f *cli.Frame) error {
 	if o.training {
 		data, err = runtime.Training()
 	} else {
-		var names []string
+		var names, on []string
 		for _, name := range o.traces {
 			more, err := observe(name, o.comm)
 			if err != nil {
@@ -192,13 +301,15 @@ func (o *runtimeOptions) seccomp(f *cli.Frame) error {
 			}
 			names = append(names, more...)
 		}
-		data, err = runtime.Seccomp(names)
+		if o.platform != "" {
+			on = strings.Split(o.platform, ",")
+		}
+		data, err = runtime.Seccomp(names, on...)
 	}
 	if err != nil {
 		return fmt.Errorf("write seccomp profile: %w", err)
 	}
-	_, err = f.Stdout.Write(data)
-	return err
+	return o.print(f, "seccomp", []runtime.File{{Name: "seccomp.json", Data: data}})
 }
 
 func observe(name, comm string) ([]string, error) {

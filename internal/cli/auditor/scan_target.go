@@ -81,35 +81,113 @@ func ignoreShort(err error) error {
 
 // openImage opens one platform of an image. done gives back what it holds.
 func openImage(ctx context.Context, f *cli.Frame, arg, platform string) (img v1.Image, done func(), err error) {
+	o, err := openPinned(ctx, f, arg, platform)
+	return o.image, o.done, err
+}
+
+// opened is one platform of an image.
+type opened struct {
+	image v1.Image
+	// digest is what pulling names: of the index where there is one.
+	digest v1.Hash
+	// single says that nothing but this platform has the digest.
+	single bool
+	// local says that no registry knows the digest: an archive's layers are
+	// compressed when it is pushed, by whoever does it.
+	local bool
+	done  func()
+}
+
+// openPinned opens one platform of an image and keeps what it is pulled by.
+func openPinned(ctx context.Context, f *cli.Frame, arg, platform string) (opened, error) {
 	want := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	if platform != "" {
 		p, err := v1.ParsePlatform(platform)
 		if err != nil {
-			return nil, nil, cli.Usagef("--platform: %v", err)
+			return opened{}, cli.Usagef("--platform: %v", err)
 		}
 		want = *p
 	}
-	done = func() {}
+	o := opened{done: func() {}}
+	var err error
 	switch scheme, rest, _ := strings.Cut(arg, ":"); scheme {
 	case "oci":
 		idx, err := layout.ImageIndexFromPath(rest)
 		if err != nil {
-			return nil, nil, err
+			return o, err
 		}
-		img, err = choose(idx, want, platform != "", 0)
-		return img, done, err
+		if o.image, err = choose(idx, want, platform != "", 0); err != nil {
+			return o, err
+		}
+		return o.inLayout(idx)
 	case "docker-archive":
-		img, err = tarball.ImageFromPath(rest, nil)
-		return img, done, err
+		o.local = true
+		o.image, err = tarball.ImageFromPath(rest, nil)
+		return o, err
 	case "docker":
-		return fromDaemon(ctx, f.Getenv("DOCKER_HOST"), rest)
+		o.local = true
+		o.image, o.done, err = fromDaemon(ctx, f.Getenv("DOCKER_HOST"), rest)
+		return o, err
 	}
 	ref, err := name.ParseReference(arg)
 	if err != nil {
-		return nil, nil, cli.Usagef("%v", err)
+		return o, cli.Usagef("%v", err)
 	}
-	img, err = remote.Image(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(want))
-	return img, done, err
+	d, err := remote.Get(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(want))
+	if err != nil {
+		return o, err
+	}
+	o.digest, o.single = d.Digest, true
+	if d.MediaType.IsIndex() {
+		idx, err := d.ImageIndex()
+		if err != nil {
+			return o, err
+		}
+		if o.single, err = alone(idx); err != nil {
+			return o, err
+		}
+	}
+	o.image, err = d.Image()
+	return o, err
+}
+
+// inLayout finds what an image of a layout is pulled by once it is pushed: the
+// layout's only index, else the image.
+func (o opened) inLayout(idx v1.ImageIndex) (opened, error) {
+	m, err := idx.IndexManifest()
+	if err != nil {
+		return o, err
+	}
+	if len(m.Manifests) == 1 && m.Manifests[0].MediaType.IsIndex() {
+		o.digest = m.Manifests[0].Digest
+		below, err := idx.ImageIndex(o.digest)
+		if err != nil {
+			return o, err
+		}
+		o.single, err = alone(below)
+		return o, err
+	}
+	o.single = true
+	o.digest, err = o.image.Digest()
+	return o, err
+}
+
+// alone reports whether an index has one platform only.
+func alone(idx v1.ImageIndex) (bool, error) {
+	m, err := idx.IndexManifest()
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	for _, d := range m.Manifests {
+		if d.MediaType.IsIndex() {
+			return false, nil
+		}
+		if d.MediaType.IsImage() && d.Annotations["vnd.docker.reference.type"] == "" {
+			n++
+		}
+	}
+	return n == 1, nil
 }
 
 // choose finds a platform in an index, also in one below it. An index of one

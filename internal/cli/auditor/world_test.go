@@ -36,6 +36,7 @@ type world struct {
 	stripped  []byte
 	full      []byte
 	image     v1.Image
+	hardened  v1.ImageIndex
 	databases map[string]map[string][]scantest.Entry // directory, ecosystem
 }
 
@@ -52,6 +53,7 @@ func newWorld(t *testing.T) *world {
 		"var/lib/dpkg/status.d/world": "Package: world\nVersion: 2.0\nArchitecture: all\n",
 		"app":                         string(w.stripped),
 	})
+	w.hardened = hardened(t)
 	at := clock.Add(-time.Hour)
 	debian := []scantest.Entry{
 		scantest.Debian("DEBIAN-CVE-2026-1", "hello-source", at, "high", map[string]string{"13": "1.0+deb13u1"}),
@@ -152,7 +154,73 @@ func (w *world) lay(t *testing.T, dir, host string) error {
 	if err := tarball.WriteToFile(filepath.Join(dir, "image.tar"), tag, w.image); err != nil {
 		return err
 	}
+	if err := w.pushHardened(filepath.Join(dir, "web"), host); err != nil {
+		return err
+	}
 	return w.push(filepath.Join(dir, "osv"), host)
+}
+
+// hardened is an image as the runtime commands want it, for two platforms.
+func hardened(t *testing.T) v1.ImageIndex {
+	t.Helper()
+	idx := v1.ImageIndex(empty.Index)
+	for _, arch := range []string{"amd64", "arm64"} {
+		img := image(t, map[string]string{"app": "#!" + arch, "bin/probe": "x"})
+		config, err := img.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = config.DeepCopy()
+		config.Architecture = arch
+		config.Config = v1.Config{
+			User: "65532", Entrypoint: []string{"/app"}, ExposedPorts: map[string]struct{}{"8080/tcp": {}},
+			Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "/bin/probe", ":8080/healthz"}},
+		}
+		if img, err = mutate.ConfigFile(img, config); err != nil {
+			t.Fatal(err)
+		}
+		idx = mutate.AppendManifests(idx, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+	}
+	return idx
+}
+
+// pushHardened puts the hardened image into a layout and the registry, beside
+// a copy of one platform, and writes down its digests.
+func (w *world) pushHardened(dir, host string) error {
+	if _, err := layout.Write(dir, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: w.hardened})); err != nil {
+		return err
+	}
+	ref, err := name.ParseReference(host + "/web:1")
+	if err != nil {
+		return err
+	}
+	if err := remote.WriteIndex(ref, w.hardened); err != nil {
+		return err
+	}
+	m, err := w.hardened.IndexManifest()
+	if err != nil {
+		return err
+	}
+	img, err := w.hardened.Image(m.Manifests[0].Digest)
+	if err != nil {
+		return err
+	}
+	if err := tarball.WriteToFile(dir+".tar", ref, img); err != nil {
+		return err
+	}
+	if ref, err = name.ParseReference(host + "/single:1"); err != nil {
+		return err
+	}
+	digest, err := w.hardened.Digest()
+	if err != nil {
+		return err
+	}
+	for file, text := range map[string]string{"index": digest.String(), "amd64": m.Manifests[0].Digest.String()} {
+		if err := os.WriteFile(dir+"."+file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return remote.Write(ref, img)
 }
 
 func tree(dir string, img v1.Image) error {
