@@ -1,7 +1,7 @@
 // Command hardstand builds, proves and guards base images for compiled
 // applications. It composes images itself and hands every other command over
-// to hardstand-sign beside it, so that a warm build does not pay for the
-// start-up of the signing libraries.
+// to the executables beside it, so that a warm build does not pay for the
+// start-up of the libraries that sign and audit.
 package main
 
 import (
@@ -21,12 +21,15 @@ var version = "dev"
 
 func main() {
 	frame := cli.System(version)
+	if executable := cli.Holder(os.Args[1:]); executable != "" {
+		os.Exit(cli.Become(frame, executable, os.Args[1:]))
+	}
 	root := composer.New(frame, func(context.Context, *spec.From, string) (*build.Base, error) {
-		os.Exit(cli.Become(frame, "hardstand-sign", os.Args[1:])) // it can verify signatures, and starts over
+		os.Exit(cli.Become(frame, cli.SignExecutable, os.Args[1:])) // it can verify signatures, and starts over
 		return nil, nil
 	})
 	if !composer.Handles(root, os.Args[1:]) {
-		os.Exit(cli.Become(frame, "hardstand-sign", os.Args[1:]))
+		os.Exit(cli.Become(frame, cli.SignExecutable, os.Args[1:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -16,6 +16,36 @@ import (
 // becomes hardstand-audit audit, in the same process where the system can do
 // that. The libraries of the other executable then cost this one nothing.
 
+// The executables beside this one, each with libraries that would slow the
+// others down.
+const (
+	SignExecutable      = "hardstand-sign"
+	AuditExecutable     = "hardstand-audit"
+	CollectorExecutable = "hardstand-collector"
+)
+
+// Holder returns the executable that holds the command which a command line
+// begins with, or "" where the words alone do not tell. It lets hardstand hand
+// over before it builds a command tree, and without a detour.
+func Holder(args []string) string {
+	word := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	switch word(0) {
+	case "audit", "scan", "runtime":
+		return AuditExecutable
+	case "canary":
+		switch word(1) {
+		case "collector", "test", "admin-token":
+			return CollectorExecutable
+		}
+	}
+	return ""
+}
+
 // executableOf marks commands that are handed over.
 const executableOf = "hardstand.executable"
 
