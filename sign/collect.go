@@ -141,13 +141,24 @@ func (c *collector) referrers(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
 	for _, d := range list {
-		group.Go(func() error { return c.referrer(ctx, d.Digest) })
+		group.Go(func() error { return c.referrer(ctx, d) })
 	}
 	return group.Wait()
 }
 
-func (c *collector) referrer(ctx context.Context, digest v1.Hash) error {
-	m, err := c.src.Manifest(ctx, digest)
+// referrerManifest takes the manifest from its descriptor, where that embeds
+// it: OCI image-spec, "Embedded Content". Where the caller asks about the stored
+// forms themselves, only what is stored counts.
+func (c *collector) referrerManifest(ctx context.Context, d v1.Descriptor) (Manifest, error) {
+	if len(d.Data) > 0 && len(c.opts.Forms) == 0 && checkDigest(d.Data, d.Digest) == nil {
+		return Manifest{MediaType: d.MediaType, Raw: d.Data}, nil
+	}
+	return c.src.Manifest(ctx, d.Digest)
+}
+
+func (c *collector) referrer(ctx context.Context, d v1.Descriptor) error {
+	digest := d.Digest
+	m, err := c.referrerManifest(ctx, d)
 	if errors.Is(err, ErrNotFound) {
 		// A list that outlived its entry, as after a careless clean-up.
 		c.reject(FormBundle, digest, "", reject(CodeForeign, "listed as a referrer but not there"))

@@ -116,15 +116,49 @@ func (r *Repository) uploadAll(ctx context.Context, a attachment) error {
 	for _, b := range a.bundles {
 		layers = append(layers, b.layer)
 	}
+	for _, list := range [][]sign.Layer{a.envelopes, a.signatures} {
+		if len(list) == 0 {
+			continue
+		}
+		config, err := legacyConfig(nil, list)
+		if err != nil {
+			return err
+		}
+		layers = append(layers, config)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.remote.jobs())
 	if len(a.bundles) > 0 {
-		group.Go(func() error { return r.upload(ctx, emptyConfig) })
+		group.Go(func() error { return r.uploadEmptyConfig(ctx) })
 	}
 	for _, l := range layers {
-		group.Go(func() error { return r.uploadNew(ctx, l) })
+		group.Go(func() error { return r.uploadLayer(ctx, l) })
 	}
 	return group.Wait()
+}
+
+func (r *Repository) uploadLayer(ctx context.Context, l sign.Layer) error {
+	s, err := bytesOf(l)
+	if err != nil {
+		return err
+	}
+	return r.uploadNew(ctx, s)
+}
+
+// uploadEmptyConfig sends what all bundles share, once.
+func (r *Repository) uploadEmptyConfig(ctx context.Context) error {
+	r.empty.mu.Lock()
+	defer r.empty.mu.Unlock()
+	if r.empty.sent {
+		return nil
+	}
+	s, err := bytesOf(emptyConfig)
+	if err != nil {
+		return err
+	}
+	err = r.uploadMissing(ctx, s)
+	r.empty.sent = err == nil
+	return err
 }
 
 // rounds bounds how often a lost update is repeated. Each round that is lost to
@@ -154,7 +188,7 @@ func (r *Repository) appendLegacy(ctx context.Context, tag string, layers []sign
 				return err
 			}
 		}
-		if err := r.putLegacy(ctx, tag, merged); err != nil {
+		if err := r.putLegacy(ctx, tag, merged, len(existing) > 0); err != nil {
 			return err
 		}
 	}
@@ -193,24 +227,39 @@ func mergeLayers(existing []v1.Descriptor, layers []sign.Layer) (merged []v1.Des
 	return merged, changed, nil
 }
 
-// putLegacy writes a manifest of signatures with the configuration that cosign
-// writes: an image configuration that lists the layers and nothing else.
-func (r *Repository) putLegacy(ctx context.Context, tag string, layers []v1.Descriptor) error {
+// legacyConfig is the configuration that cosign writes: an image configuration
+// that lists the layers and nothing else.
+func legacyConfig(existing []v1.Descriptor, added []sign.Layer) (sign.Layer, error) {
+	layers, _, err := mergeLayers(existing, added)
+	if err != nil {
+		return sign.Layer{}, err
+	}
 	config := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers"}}
 	for _, l := range layers {
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.Digest)
 	}
 	data, err := json.Marshal(config)
 	if err != nil {
-		return fmt.Errorf("write %s: encode configuration: %w", tag, err)
+		return sign.Layer{}, fmt.Errorf("encode configuration of signatures: %w", err)
 	}
-	blob := sign.Layer{MediaType: types.OCIConfigJSON, Data: data}
+	return sign.Layer{MediaType: types.OCIConfigJSON, Data: data}, nil
+}
+
+// putLegacy writes a manifest of signatures. Its configuration is there already
+// if nothing was there before the layers that are being added.
+func (r *Repository) putLegacy(ctx context.Context, tag string, layers []v1.Descriptor, newConfig bool) error {
+	blob, err := legacyConfig(layers, nil)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", tag, err)
+	}
 	desc, err := describe(blob)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", tag, err)
 	}
-	if err := r.uploadNew(ctx, blob); err != nil {
-		return err
+	if newConfig {
+		if err := r.uploadLayer(ctx, blob); err != nil {
+			return err
+		}
 	}
 	raw, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: desc, Layers: layers})
 	if err != nil {
@@ -224,27 +273,36 @@ func (r *Repository) putLegacy(ctx context.Context, tag string, layers []v1.Desc
 	return err
 }
 
-// appendBundles writes the bundles one after the other, and then makes sure
-// that the list of referrers has them all.
+// appendBundles writes the signature's bundle, then the others side by side, and
+// then makes sure that the list of referrers has them all.
 func (r *Repository) appendBundles(ctx context.Context, a attachment) error {
+	if len(a.bundles) == 0 {
+		return nil
+	}
+	if err := r.putDigest(ctx, a.bundles[0].manifest); err != nil {
+		return err
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.remote.jobs())
+	for _, b := range a.bundles[1:] {
+		group.Go(func() error { return r.putDigest(gctx, b.manifest) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	var wanted []v1.Descriptor
 	for _, b := range a.bundles {
-		if err := r.putDigest(ctx, b.manifest); err != nil {
-			return err
-		}
 		d, err := describe(sign.Layer{MediaType: b.manifest.MediaType, Data: b.manifest.Raw})
 		if err != nil {
 			return err
 		}
 		d.ArtifactType = string(sign.MediaTypeBundle)
+		d.Data = b.manifest.Raw // where the list is kept here, its readers have one request less for each
 		d.Annotations = map[string]string{
 			"dev.sigstore.bundle.content":       "dsse-envelope",
 			"dev.sigstore.bundle.predicateType": b.predicateType,
 		}
 		wanted = append(wanted, d)
-	}
-	if len(wanted) == 0 {
-		return nil
 	}
 	return r.listReferrers(ctx, a.subject.Digest, wanted)
 }

@@ -37,9 +37,7 @@ func newScene(t *testing.T, options ServeOptions) *scene {
 	s.victim = s.describe(signed)
 	s.index = small(t)
 	s.subject = s.describe(s.index)
-	if err := s.repo.pusher.Push(context.Background(), tag.Digest(s.subject.Digest.String()), s.index); err != nil {
-		t.Fatal(err)
-	}
+	s.must(s.repo.pushIndex(context.Background(), s.index))
 	return s
 }
 
@@ -74,8 +72,10 @@ func (s *scene) copyTag(from, to string) {
 // legacy puts a manifest of layers under a legacy tag.
 func (s *scene) legacy(tag string, layers ...sign.Layer) {
 	s.t.Helper()
-	for _, l := range layers {
-		s.must(s.repo.upload(context.Background(), l))
+	config, err := legacyConfig(nil, layers)
+	s.must(err)
+	for _, l := range append(layers[:len(layers):len(layers)], config) {
+		s.must(s.repo.uploadLayer(context.Background(), l))
 	}
 	s.must(s.repo.appendLegacy(context.Background(), tag, layers))
 }

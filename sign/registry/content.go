@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -56,53 +55,6 @@ func contentSize(list []v1.Image) (int64, error) {
 	return total, nil
 }
 
-// mountable offers the registry to take the blobs from another of its
-// repositories before they are sent.
-func mountable(index v1.ImageIndex, to name.Repository, from []name.Repository) v1.ImageIndex {
-	for _, repo := range from {
-		if repo.RegistryStr() == to.RegistryStr() && repo != to {
-			return mountIndex{index, repo}
-		}
-	}
-	return index
-}
-
-type imageIndex = v1.ImageIndex // its own name would hide its own method
-
-type mountIndex struct {
-	imageIndex
-	from name.Repository
-}
-
-func (m mountIndex) Image(h v1.Hash) (v1.Image, error) {
-	img, err := m.imageIndex.Image(h)
-	if err != nil {
-		return nil, err
-	}
-	return mountImage{img, m.from}, nil
-}
-
-type mountImage struct {
-	v1.Image
-	from name.Repository
-}
-
-func (m mountImage) Layers() ([]v1.Layer, error) {
-	layers, err := m.Image.Layers()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]v1.Layer, len(layers))
-	for i, l := range layers {
-		h, err := l.Digest()
-		if err != nil {
-			return nil, err
-		}
-		out[i] = &remote.MountableLayer{Layer: l, Reference: m.from.Digest(h.String())}
-	}
-	return out, nil
-}
-
 // pushIndex writes an index and everything below it by digest, blobs before the
 // manifests that name them. Blobs that are present are not sent again, whatever
 // manifests exist already: an earlier run may have been interrupted.
@@ -120,24 +72,32 @@ func (r *Repository) pushIndex(ctx context.Context, index v1.ImageIndex) error {
 func (r *Repository) pushImages(ctx context.Context, list []v1.Image) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.remote.jobs())
+	started := map[v1.Hash]bool{} // platforms share layers
 	for _, img := range list {
 		layers, err := blobs(img)
 		if err != nil {
 			return err
 		}
 		for _, l := range layers {
-			group.Go(func() error { return r.pusher.Upload(gctx, r.name, l) })
+			s, err := contentOf(l)
+			if err != nil {
+				return err
+			}
+			if !started[s.digest] {
+				started[s.digest] = true
+				group.Go(func() error { return r.uploadMissing(gctx, s) })
+			}
 		}
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	group, gctx = errgroup.WithContext(ctx)
+	group.SetLimit(r.remote.jobs())
 	for _, img := range list {
-		if err := r.putContent(ctx, img); err != nil {
-			return err
-		}
+		group.Go(func() error { return r.putContent(gctx, img) })
 	}
-	return nil
+	return group.Wait()
 }
 
 // blobs lists what an image consists of. Layers that only their own registry may

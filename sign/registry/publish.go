@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/sign"
 )
@@ -110,6 +112,8 @@ type publication struct {
 	images   []v1.Image
 	before   tagState
 	result   Result
+	mu       sync.Mutex
+	absent   map[v1.Hash]bool // subjects that were not there before the push
 	// attestOnly leaves the signature to those who have made it.
 	attestOnly bool
 }
@@ -258,10 +262,33 @@ func (p *publication) check(ctx context.Context) (complete bool, err error) {
 		}
 		return nil
 	})
-	if err != nil || !p.before.found || p.before.digest != p.index.Digest {
+	if err != nil {
 		return false, err
 	}
+	if !p.before.found || p.before.digest != p.index.Digest {
+		return false, p.timed(ctx, StepCheck, p.findAbsent)
+	}
 	return p.complete(ctx)
+}
+
+// findAbsent notes which manifests are not there yet.
+func (p *publication) findAbsent(ctx context.Context) error {
+	p.absent = map[v1.Hash]bool{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(p.Remote.jobs())
+	for _, s := range p.subjects {
+		group.Go(func() error {
+			_, err := p.repo.Manifest(ctx, s.desc.Digest)
+			if !errors.Is(err, sign.ErrNotFound) {
+				return err
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.absent[s.desc.Digest] = true
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // checkLedger raises the alarm when the tag was published from here and has
@@ -346,7 +373,7 @@ func (p *publication) push(ctx context.Context) error {
 	}
 	p.repo.count.watch(func(sent int64) { p.event(StepPush, min(sent, total), total) })
 	defer p.repo.count.watch(nil)
-	if err := p.repo.pushIndex(ctx, mountable(p.Index, p.Tag.Repository, p.MountFrom)); err != nil {
+	if err := p.repo.pushIndex(ctx, p.Index); err != nil {
 		return fmt.Errorf("push content: %w", err)
 	}
 	return nil
@@ -357,18 +384,19 @@ func (p *publication) verify(ctx context.Context) error {
 	if p.attestOnly {
 		return p.verifyAttested(ctx)
 	}
-	report, err := sign.Verify(ctx, p.repo, p.index.Digest, p.demands())
-	p.result.Report = report
-	if err != nil {
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.repo.checkBlobs(gctx, p.images) })
+	group.Go(func() (err error) {
+		p.result.Report, err = sign.Verify(gctx, p.repo, p.index.Digest, p.demands())
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("verify what was written: %w", err)
 	}
 	for _, s := range p.subjects {
-		for _, st := range p.missing(s, reportOf(report, s.desc.Digest)) {
+		for _, st := range p.missing(s, reportOf(p.result.Report, s.desc.Digest)) {
 			return fmt.Errorf("verify what was written: attestation %s of %s is not there: %w", st.PredicateType, s.desc.Digest, errLost)
 		}
-	}
-	if err := p.repo.checkBlobs(ctx, p.images); err != nil {
-		return fmt.Errorf("verify what was written: %w", err)
 	}
 	return nil
 }

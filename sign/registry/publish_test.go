@@ -94,10 +94,7 @@ func TestPublishMovesOnRequestOnly(t *testing.T) {
 func TestPublishSignsWhatWasPushedUnsigned(t *testing.T) {
 	tag := serve(t, NewHandler(ServeOptions{}))
 	index := newIndex(t, false)
-	repo := openTag(t, tag)
-	if err := repo.pusher.Push(context.Background(), tag, index); err != nil {
-		t.Fatal(err)
-	}
+	pushUnsigned(t, tag, index)
 	if res := mustPublish(t, publication1(t, tag, index)); res.Existed || res.Signed != 3 {
 		t.Errorf("existed %v, signed %d: the tag named an unsigned image", res.Existed, res.Signed)
 	}

@@ -146,6 +146,22 @@ func mustPublish(t *testing.T, o PublishOptions) Result {
 	return res
 }
 
+// pushUnsigned tags an index that nobody vouches for, as any other client would.
+func pushUnsigned(t *testing.T, tag name.Tag, index v1.ImageIndex) {
+	t.Helper()
+	repo := openTag(t, tag)
+	if err := repo.pushIndex(context.Background(), index); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := index.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.put(context.Background(), tag.TagStr(), sign.Manifest{MediaType: mediaTypeOfContent(index, raw), Raw: raw}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func openTag(t *testing.T, tag name.Tag) *Repository {
 	t.Helper()
 	repo, err := openForPush(context.Background(), tag.Repository, quick())

@@ -197,7 +197,7 @@ func (b countedBody) Read(p []byte) (int, error) {
 func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.requests.Add(1)
 	switch {
-	case req.Method == http.MethodPatch, isUpload(req):
+	case isUpload(req):
 		c.blobs.Add(1)
 		c.bytes.Add(max(req.ContentLength, 0))
 		if req.Body != nil {
@@ -210,9 +210,10 @@ func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(req)
 }
 
-// isUpload recognises the blobs that are sent with their last request.
+// isUpload recognises the requests that carry a blob.
 func isUpload(req *http.Request) bool {
-	return req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/blobs/uploads/") && req.ContentLength > 0
+	return (req.Method == http.MethodPut || req.Method == http.MethodPost) &&
+		strings.Contains(req.URL.Path, "/blobs/uploads/") && req.ContentLength > 0
 }
 
 func (c *counter) traffic() Traffic {
@@ -296,11 +297,66 @@ func connect(ctx context.Context, repo name.Repository, r Remote, scopes ...stri
 	}
 	count := &counter{next: guard{r.transport(), repo.RegistryStr()}}
 	inner := retrier{next: count, attempts: r.attempts(), backoff: r.backoff()}
-	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, inner, scopes)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to %s: %w", repo.RegistryStr(), err)
+	login := func(ctx context.Context) (http.RoundTripper, error) {
+		rt, err := transport.NewWithContext(ctx, repo.Registry, auth, inner, scopes)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", repo.RegistryStr(), err)
+		}
+		return rt, nil
 	}
-	return rt, count, nil
+	if auth == authn.Anonymous && IsLoopback(repo.RegistryStr()) {
+		return &whenAsked{plain: inner, login: login}, count, nil
+	}
+	rt, err := login(ctx)
+	return rt, count, err
+}
+
+// whenAsked logs in when the registry first answers 401. A registry on this
+// machine for which there are no credentials rarely does, and asking it
+// beforehand takes two requests.
+type whenAsked struct {
+	plain http.RoundTripper
+	login func(context.Context) (http.RoundTripper, error)
+	mu    sync.Mutex
+	rt    http.RoundTripper // after the login
+}
+
+func (w *whenAsked) RoundTrip(req *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	rt := w.rt
+	w.mu.Unlock()
+	if rt != nil {
+		return rt.RoundTrip(req)
+	}
+	resp, err := w.plain.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
+		return resp, err
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	_ = resp.Body.Close()
+	if rt, err = w.loggedIn(req.Context()); err != nil {
+		return nil, err
+	}
+	again := req.Clone(req.Context())
+	if req.GetBody != nil {
+		if again.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return rt.RoundTrip(again)
+}
+
+func (w *whenAsked) loggedIn(ctx context.Context) (http.RoundTripper, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rt != nil {
+		return w.rt, nil
+	}
+	rt, err := w.login(ctx)
+	if err == nil {
+		w.rt = rt
+	}
+	return rt, err
 }
 
 // sameHost keeps a Location or Link header on the registry it came from.

@@ -113,9 +113,7 @@ func TestReplicaStatusSeesWhatIsMissing(t *testing.T) {
 	index := newIndex(t, false)
 	mustPublish(t, publication1(t, source, index))
 	absent, bare := serve(t, NewHandler(ServeOptions{})), serve(t, NewHandler(ServeOptions{}))
-	if err := openTag(t, bare).pusher.Push(context.Background(), bare, index); err != nil {
-		t.Fatal(err)
-	}
+	pushUnsigned(t, bare, index)
 	partial := serve(t, NewHandler(ServeOptions{}))
 	o := publication1(t, partial, index)
 	o.Attestations = o.Attestations[:2]

@@ -11,12 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/hardstand/hardstand/sign"
@@ -40,8 +40,32 @@ type Repository struct {
 	remote Remote
 	http   *http.Client
 	count  *counter
-	pusher *remote.Pusher
+	// mountFrom is another repository of the registry that may hold the blobs,
+	// or zero.
+	mountFrom name.Repository
+	posts     atomic.Int32 // an ability: does it take a blob with the first request
+	api       struct {     // does it have the referrers API
+		mu  sync.Mutex
+		has ability
+	}
+
+	empty struct { // the configuration that all bundles share
+		mu   sync.Mutex
+		sent bool
+	}
+
+	mu        sync.Mutex
+	manifests map[string]sign.Manifest // read and not written since, by digest
 }
+
+// ability is what is known of what a registry can do.
+type ability = int32
+
+const (
+	unknown ability = iota
+	yes
+	no
+)
 
 var _ sign.Source = (*Repository)(nil)
 
@@ -54,12 +78,19 @@ func Open(ctx context.Context, repo name.Repository, r Remote) (*Repository, err
 // repositories of the same registry.
 func openForPush(ctx context.Context, repo name.Repository, r Remote, mountFrom ...name.Repository) (*Repository, error) {
 	scopes := []string{repo.Scope(transport.PushScope)}
+	var from name.Repository
 	for _, m := range mountFrom {
 		if m.RegistryStr() == repo.RegistryStr() && m != repo {
+			from = m
 			scopes = append(scopes, m.Scope(transport.PullScope))
+			break // one is asked for each blob, and one is enough
 		}
 	}
-	return open(ctx, repo, r, scopes...)
+	opened, err := open(ctx, repo, r, scopes...)
+	if err == nil {
+		opened.mountFrom = from
+	}
+	return opened, err
 }
 
 func open(ctx context.Context, repo name.Repository, r Remote, scopes ...string) (*Repository, error) {
@@ -67,18 +98,7 @@ func open(ctx context.Context, repo name.Repository, r Remote, scopes ...string)
 	if err != nil {
 		return nil, err
 	}
-	pusher, err := remote.NewPusher(
-		remote.WithTransport(rt), remote.WithJobs(r.jobs()), remote.WithReferrersTagFallback(false),
-		remote.WithRetryBackoff(remote.Backoff{Duration: r.backoff(), Factor: 2, Jitter: 0.5, Steps: r.attempts()}),
-		remote.WithRetryPredicate(passingError),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", repo, err)
-	}
-	return &Repository{
-		name: repo, remote: r, count: count, pusher: pusher,
-		http: &http.Client{Transport: rt},
-	}, nil
+	return &Repository{name: repo, remote: r, count: count, http: &http.Client{Transport: rt}, manifests: map[string]sign.Manifest{}}, nil
 }
 
 // Name is the repository's name.
@@ -93,14 +113,39 @@ func (r *Repository) url(parts ...string) string {
 	return u.String()
 }
 
-// Manifest implements [sign.Source].
+// Manifest implements [sign.Source]. What was read once is not read again, unless
+// it has been written since.
 func (r *Repository) Manifest(ctx context.Context, digest v1.Hash) (sign.Manifest, error) {
+	r.mu.Lock()
+	m, ok := r.manifests[digest.String()]
+	r.mu.Unlock()
+	if ok {
+		return m, nil
+	}
 	return r.getManifest(ctx, digest.String())
 }
 
-// Tagged implements [sign.Source].
+// Tagged implements [sign.Source]. A tag is always read.
 func (r *Repository) Tagged(ctx context.Context, tag string) (sign.Manifest, error) {
 	return r.getManifest(ctx, tag)
+}
+
+// remember keeps a manifest under the digest that its bytes have, whatever was
+// asked for.
+func (r *Repository) remember(m sign.Manifest) {
+	digest, _, err := v1.SHA256(bytes.NewReader(m.Raw))
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.manifests[digest.String()] = m
+}
+
+func (r *Repository) forget(reference string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.manifests, reference)
 }
 
 func (r *Repository) getManifest(ctx context.Context, reference string) (sign.Manifest, error) {
@@ -112,7 +157,9 @@ func (r *Repository) getManifest(ctx context.Context, reference string) (sign.Ma
 	if err != nil {
 		return sign.Manifest{}, fmt.Errorf("read manifest %s of %s: %w", reference, r.name, err)
 	}
-	return sign.Manifest{MediaType: mediaType(resp), Raw: raw}, nil
+	m := sign.Manifest{MediaType: mediaType(resp), Raw: raw}
+	r.remember(m)
+	return m, nil
 }
 
 func mediaType(resp *http.Response) types.MediaType {
@@ -184,9 +231,11 @@ func (r *Repository) Referrers(ctx context.Context, digest v1.Hash) ([]v1.Descri
 	return list, err
 }
 
-// referrers also reports whether the registry has the API.
+// referrers also reports whether the registry has the API. It is asked about
+// manifests that are there: an answer that it has none then holds for all of
+// them, and is not asked for again.
 func (r *Repository) referrers(ctx context.Context, digest v1.Hash) (list []v1.Descriptor, api bool, err error) {
-	list, api, err = r.referrersAPI(ctx, digest)
+	list, api, err = r.askReferrersAPI(ctx, digest)
 	if err != nil || api {
 		return list, api, err
 	}
@@ -199,6 +248,30 @@ func (r *Repository) referrers(ctx context.Context, digest v1.Hash) (list []v1.D
 	}
 	list, err = parseReferrers(m.Raw)
 	return list, false, err
+}
+
+// askReferrersAPI lets one question find out whether there is an API, and the
+// others wait for it.
+func (r *Repository) askReferrersAPI(ctx context.Context, digest v1.Hash) (list []v1.Descriptor, api bool, err error) {
+	r.api.mu.Lock()
+	switch r.api.has {
+	case no:
+		r.api.mu.Unlock()
+		return nil, false, nil
+	case yes:
+		r.api.mu.Unlock()
+		return r.referrersAPI(ctx, digest)
+	}
+	defer r.api.mu.Unlock()
+	list, api, err = r.referrersAPI(ctx, digest)
+	switch {
+	case err != nil:
+	case api:
+		r.api.has = yes
+	default:
+		r.api.has = no
+	}
+	return list, api, err
 }
 
 func (r *Repository) referrersAPI(ctx context.Context, digest v1.Hash) (list []v1.Descriptor, api bool, err error) {
@@ -264,71 +337,6 @@ func (r *Repository) resolve(ctx context.Context, tag string) (digest v1.Hash, f
 	return digest, true, err
 }
 
-// upload makes a blob present; a blob that is already there is not sent.
-func (r *Repository) upload(ctx context.Context, layer sign.Layer) error {
-	if err := r.pusher.Upload(ctx, r.name, static.NewLayer(layer.Data, layer.MediaType)); err != nil {
-		return fmt.Errorf("upload blob to %s: %w", r.name, err)
-	}
-	return nil
-}
-
-// uploadNew sends a small blob that nobody has yet, such as a signature, in two
-// requests instead of four: OCI distribution-spec, "POST then PUT".
-func (r *Repository) uploadNew(ctx context.Context, layer sign.Layer) error {
-	d, err := describe(layer)
-	if err != nil {
-		return err
-	}
-	err = r.repeat(ctx, func() error {
-		location, err := r.startUpload(ctx)
-		if err != nil {
-			return err
-		}
-		q := location.Query()
-		q.Set("digest", d.Digest.String())
-		location.RawQuery = q.Encode()
-		return r.send(ctx, http.MethodPut, location.String(), layer.Data, http.StatusCreated)
-	})
-	if err != nil {
-		return fmt.Errorf("upload blob to %s: %w", r.name, err)
-	}
-	return nil
-}
-
-func (r *Repository) startUpload(ctx context.Context) (*url.URL, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url("blobs", "uploads")+"/", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := transport.CheckError(resp, http.StatusAccepted); err != nil {
-		return nil, err
-	}
-	location, err := resp.Location()
-	if err != nil {
-		return nil, fmt.Errorf("start upload: %w", err)
-	}
-	return location, nil
-}
-
-func (r *Repository) send(ctx context.Context, method, address string, body []byte, codes ...int) error {
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/octet-stream")
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return transport.CheckError(resp, codes...)
-}
-
 // putDigest writes a manifest under its digest. Repeating that is harmless.
 func (r *Repository) putDigest(ctx context.Context, m sign.Manifest) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(m.Raw))
@@ -366,6 +374,7 @@ func (r *Repository) put(ctx context.Context, reference string, m sign.Manifest,
 		return fmt.Errorf("write manifest %s to %s: %w", reference, r.name, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	r.forget(reference)
 	if err := transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted); err != nil {
 		return fmt.Errorf("write manifest %s to %s: %w", reference, r.name, err)
 	}
@@ -408,6 +417,7 @@ func (r *Repository) delete(ctx context.Context, reference string) error {
 			return fmt.Errorf("delete %s of %s: %w", reference, r.name, err)
 		}
 		defer func() { _ = resp.Body.Close() }()
+		r.forget(reference)
 		if err := transport.CheckError(resp, http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound); err != nil {
 			return fmt.Errorf("delete %s of %s: %w", reference, r.name, err)
 		}

@@ -289,9 +289,7 @@ func TestLedger(t *testing.T) {
 	}
 	// Somebody takes the tag: the next publication raises the alarm.
 	repo := openTag(t, tag)
-	if err := repo.pusher.Push(context.Background(), tag, second); err != nil {
-		t.Fatal(err)
-	}
+	pushUnsigned(t, tag, second)
 	var lost *TagLostError
 	if _, err := Publish(context.Background(), o); !errors.As(err, &lost) || lost.Found != digestOf(t, second) {
 		t.Errorf("tag was taken: %v, want a TagLostError", err)

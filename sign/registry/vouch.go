@@ -33,24 +33,19 @@ func (p *publication) vouch(ctx context.Context) error {
 	}
 }
 
-// sign attaches what is missing to every manifest, the index last.
+// sign attaches what is missing to every manifest. No name leads to any of them
+// yet, so that they need not wait for each other.
 func (p *publication) sign(ctx context.Context) error {
-	platforms := p.subjects[:len(p.subjects)-1]
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(p.Remote.jobs())
 	signed := make([]bool, len(p.subjects))
-	for i, s := range platforms {
+	for i, s := range p.subjects {
 		group.Go(func() (err error) {
 			signed[i], err = p.signOne(gctx, s)
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	last := len(p.subjects) - 1
-	var err error
-	signed[last], err = p.signOne(ctx, p.subjects[last])
+	err := group.Wait()
 	for _, did := range signed {
 		if did {
 			p.result.Signed++
@@ -62,15 +57,32 @@ func (p *publication) sign(ctx context.Context) error {
 // signOne signs what has no valid signature and attests what is not attested.
 // What others attached stays, and is not counted on.
 func (p *publication) signOne(ctx context.Context, s subject) (bool, error) {
-	report, err := sign.Verify(ctx, p.repo, s.desc.Digest, p.own())
-	if refused := (*sign.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
-		return false, fmt.Errorf("look for signatures: %w", err)
+	report, err := p.look(ctx, s)
+	if err != nil {
+		return false, err
 	}
 	a, err := p.prepare(ctx, s, report)
 	if err != nil {
 		return false, err
 	}
 	return !a.empty(), p.repo.attach(ctx, a)
+}
+
+// look finds what this signer has attached already. An image that was not there
+// when publishing began has nothing, and nobody is asked.
+func (p *publication) look(ctx context.Context, s subject) (sign.Report, error) {
+	p.mu.Lock()
+	absent := p.absent[s.desc.Digest]
+	delete(p.absent, s.desc.Digest) // holds for the first look only
+	p.mu.Unlock()
+	if absent {
+		return sign.Report{Digest: s.desc.Digest}, nil
+	}
+	report, err := sign.Verify(ctx, p.repo, s.desc.Digest, p.own())
+	if refused := (*sign.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
+		return report, fmt.Errorf("look for signatures: %w", err)
+	}
+	return report, nil
 }
 
 // own accepts what this signer made, and nobody else: after a rotation the old
