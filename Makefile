@@ -64,8 +64,9 @@ bench-build: build ## hardstand build beside mmdebstrap, buildah and docker buil
 bench-probe: build ## the probe beside its peers
 	@$(GO) run ./bench/probe
 
-bench-audit: build ## hardstand audit of 100 lines, and the start-up of each executable
+bench-audit: build ## hardstand audit of 100 lines and of 300 MB, and the start-up of each executable
 	@$(GO) run ./bench/audit
+	@$(GO) run ./bench/audit/image
 
 bench-publish: build ## publish and verify base against a loopback registry
 	@mkdir -p out/bench && $(BIN)/hardstand build base -o oci:out/bench/base -q >/dev/null

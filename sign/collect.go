@@ -70,6 +70,7 @@ func (c *collector) sort() {
 func (c *collector) accept(e Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	e.Built = builtAt(e.PredicateType, e.Statement.Predicate)
 	c.evidence = append(c.evidence, e)
 }
 

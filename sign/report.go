@@ -68,6 +68,8 @@ type Evidence struct {
 	// Time is when a timestamp authority or a log saw the signature; zero when
 	// nobody but the signer says so.
 	Time time.Time `json:"time,omitzero"`
+	// Built is when the image was built, by the word of its provenance.
+	Built time.Time `json:"built,omitzero"`
 	// Manifest is the artifact that carries it.
 	Manifest v1.Hash `json:"manifest"`
 

@@ -3,6 +3,9 @@
 package audittest
 
 import (
+	"archive/tar"
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -247,4 +250,30 @@ func Unpack(t *testing.T, fixture string) string {
 		}
 	}
 	return dir
+}
+
+// Sparse is a tar archive of one file that is nothing but a hole of so many
+// bytes, in the older GNU form, which archive/tar reads and does not write.
+func Sparse(t testing.TB, name string, size int64) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Format: tar.FormatGNU}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	head := buf.Bytes()[:512]
+	head[156] = tar.TypeGNUSparse
+	// The real size, in base 256 as it may not fit in octal digits.
+	head[483] = 0x80
+	binary.BigEndian.PutUint64(head[487:], uint64(size))
+	copy(head[148:156], "        ")
+	sum := 0
+	for _, b := range head {
+		sum += int(b)
+	}
+	copy(head[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return buf.Bytes()
 }

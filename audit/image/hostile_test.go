@@ -12,6 +12,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/hardstand/hardstand/audit/audittest"
 )
 
 // stored is a layer as some registry hands it out.
@@ -52,6 +54,7 @@ func TestHostileLayers(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	hole := audittest.Sparse(t, "hole", 1<<60)
 	plain := tarOf(t, []file{{Path: "a", Content: strings.Repeat("x", 5000), Mode: 0o644}})
 	deep := tarOf(t, []file{{Path: strings.Repeat("a/", 300) + "x", Mode: 0o644}})
 	for _, tt := range []struct {
@@ -60,6 +63,7 @@ func TestHostileLayers(t *testing.T) {
 		want string
 	}{
 		{"bomb", bomb.Bytes(), "400 times its size"},
+		{"hole", hole, "400 times its size"},
 		{"truncated", plain[:700], "EOF"},
 		{"truncated-gzip", bomb.Bytes()[:5000], "EOF"},
 		{"digest", plain, "the configuration says"},
@@ -72,6 +76,19 @@ func TestHostileLayers(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestSparseSecrets: a file with holes is a file.
+func TestSparseSecrets(t *testing.T) {
+	var out layer
+	r := &reader{budget: &budget{}, out: &out}
+	data := audittest.Sparse(t, "app.env", 4096)
+	if err := r.entries(tar.NewReader(bytes.NewReader(data))); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.entries) != 1 || out.entries[0].kind != tar.TypeReg || out.entries[0].size != 4096 || out.entries[0].sha256 == "" {
+		t.Errorf("%+v", out.entries)
 	}
 }
 

@@ -75,6 +75,7 @@ type Signatures struct {
 	Attestations []struct {
 		PredicateType string    `json:"predicateType"`
 		Time          time.Time `json:"time"`
+		Built         time.Time `json:"built"` // by the word of provenance
 	} `json:"attestations"`
 	Refusals []struct {
 		Code   string `json:"code"`

@@ -1,9 +1,13 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/hardstand/hardstand/audit"
 )
@@ -38,8 +42,46 @@ var rule25i = rule{audit.Rule{
 		broken(fmt.Sprintf("it cannot be run: %q", h.Test))
 	default:
 		c.probe(h.Test[1], broken)
+		if port := askedPort(h.Test[1:]); port != "" && !c.exposed(port) {
+			c.add(audit.Finding{Verdict: audit.Warn, Locator: at, Observed: "it asks port " + port + ", which EXPOSE does not name", Expected: "the port that the application listens on"})
+		}
 	}
 }}
+
+// target is a port, or an address with one, as probes take it.
+var target = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:[a-z0-9+.-]+://)?(?:localhost|127\.0\.0\.1|\[::1\]|\[?[0-9a-f:]*\]?)?:([0-9]{1,5})(?:[/?].*)?$|^([0-9]{2,5})$`)
+})
+
+// askedPort is the port of this machine that a check asks, or "" where its
+// arguments name none or several.
+func askedPort(argv []string) string {
+	port := ""
+	for i, a := range argv[1:] {
+		m := target().FindStringSubmatch(a)
+		if m == nil || strings.HasPrefix(argv[i], "-") && m[2] != "" {
+			continue // a number behind a flag is its value
+		}
+		if port != "" {
+			return ""
+		}
+		port = cmp.Or(m[1], m[2])
+	}
+	return port
+}
+
+// exposed reports whether EXPOSE names a port, or nothing at all.
+func (s *subject) exposed(port string) bool {
+	if len(s.config.Config.ExposedPorts) == 0 {
+		return true
+	}
+	for p := range s.config.Config.ExposedPorts {
+		if number, _, _ := strings.Cut(p, "/"); number == port {
+			return true
+		}
+	}
+	return false
+}
 
 func (c *check) probe(program string, broken func(string)) {
 	name := path.Base(program)

@@ -15,7 +15,7 @@ var rule41i = rule{audit.Rule{
 	Aliases:  []string{"CIS-DI-0004"},
 	Why:      "An image that nobody rebuilds keeps yesterday's libraries and their errors, even where its own code does not change.",
 	Fix:      "Rebuild on a schedule, such as a weekly workflow, and publish under a new tag.",
-	Evidence: "the time and where it comes from: an attestation, a ledger, or the configuration",
+	Evidence: "the time and where it comes from: provenance, a ledger, another attestation, or the configuration",
 }, func(c *check) {
 	limit := cmp.Or(c.opts.MaxAge, defaultMaxAge)
 	expected := fmt.Sprintf("not older than %d days", int(limit.Hours()/24))
@@ -32,13 +32,18 @@ var rule41i = rule{audit.Rule{
 		c.unknown("the time of the audit")
 		return
 	}
+	if built := c.opts.Signatures.built(); c.config != nil && !built.IsZero() {
+		c.method = "verified provenance"
+		judge(audit.Finding{}, built, "its provenance")
+		return
+	}
 	for _, x := range c.exports {
 		if built := x.newest(c.opts.Signatures); !built.IsZero() {
 			judge(x.on("", "times in the ledger", "", ""), built, "ledger")
 			return
 		}
 	}
-	c.method = "time of the attestations, else of the configuration"
+	c.method = "times of the attestations, else of the configuration"
 	switch {
 	case c.config == nil:
 		return
@@ -64,6 +69,26 @@ func (s *Signatures) attested() time.Time {
 	}
 	for _, p := range s.Platforms {
 		if at := p.attested(); at.After(t) {
+			t = at
+		}
+	}
+	return t
+}
+
+// built is when provenance says that the oldest platform was built: an index
+// is as old as what nobody rebuilt in it.
+func (s *Signatures) built() time.Time {
+	var t time.Time
+	if s == nil {
+		return t
+	}
+	for _, a := range s.Attestations {
+		if a.Built.After(t) {
+			t = a.Built
+		}
+	}
+	for _, p := range s.Platforms {
+		if at := p.built(); t.IsZero() || !at.IsZero() && at.Before(t) {
 			t = at
 		}
 	}

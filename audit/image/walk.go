@@ -154,7 +154,8 @@ type reader struct {
 	budget *budget
 	out    *layer
 	packed *counted
-	total  int64
+	total  int64 // bytes of the unpacked layer
+	whole  int64 // bytes of its files, holes included
 	buf    []byte
 }
 
@@ -236,8 +237,32 @@ func (l *limited) Read(p []byte) (int, error) {
 	if l.of.budget.unpacked.Add(int64(n)) > MaxUnpacked {
 		return 0, fmt.Errorf("the layers unpack to more than %d bytes", int64(MaxUnpacked))
 	}
-	if l.of.total > freeOfSize && l.of.total/maxRatio > l.of.packed.n.Load() {
-		return 0, fmt.Errorf("it unpacks to more than %d times its size: it is not read further", maxRatio)
+	if bomb := l.of.bomb(l.of.total); bomb != nil {
+		return 0, bomb
+	}
+	return n, err
+}
+
+// bomb says that n bytes are more than a layer of this size honestly has.
+func (r *reader) bomb(n int64) error {
+	if r.packed != nil && n > freeOfSize && n/maxRatio > r.packed.n.Load() {
+		return fmt.Errorf("it unpacks to more than %d times its size: it is not read further", maxRatio)
+	}
+	return nil
+}
+
+// holes reads a file with the holes that a sparse one has, which no byte of
+// the layer stands for: a header of a kilobyte may announce an exabyte.
+type holes struct {
+	r  io.Reader
+	of *reader
+}
+
+func (h *holes) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	h.of.whole += int64(n)
+	if bomb := h.of.bomb(h.of.whole); bomb != nil {
+		return 0, bomb
 	}
 	return n, err
 }
@@ -288,9 +313,12 @@ func (r *reader) entry(t *tar.Reader, h *tar.Header) error {
 	for k := range h.PAXRecords {
 		e.caps = e.caps || k == "SCHILY.xattr.security.capability" || k == "LIBARCHIVE.xattr.security.capability"
 	}
+	if h.Typeflag == tar.TypeGNUSparse || h.Typeflag == tar.TypeCont { // old names of a file with holes, and of a file
+		e.kind = tar.TypeReg
+	}
 	r.out.entries = append(r.out.entries, e)
-	if h.Typeflag == tar.TypeReg {
-		return r.content(t, e)
+	if e.kind == tar.TypeReg {
+		return r.content(&holes{t, r}, e)
 	}
 	return nil
 }

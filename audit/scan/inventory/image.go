@@ -152,7 +152,15 @@ func (o *overlay) entries(t *tar.Reader, layer string) error {
 
 func (o *overlay) entry(t *tar.Reader, h *tar.Header, name, layer string) error {
 	switch h.Typeflag {
+	case tar.TypeGNUSparse:
+		o.sparse(name)
 	case tar.TypeReg:
+		for k := range h.PAXRecords {
+			if strings.HasPrefix(k, "GNU.sparse.") {
+				o.sparse(name)
+				return nil
+			}
+		}
 		return o.file(name, layer, h.Size, t)
 	case tar.TypeLink:
 		// The same bytes under another name: a program is listed once, but a
@@ -169,6 +177,12 @@ func (o *overlay) entry(t *tar.Reader, h *tar.Header, name, layer string) error 
 		}
 	}
 	return nil
+}
+
+// sparse takes note of a file with holes. A kilobyte of a layer may announce an
+// exabyte of them, and no builder stores programs or lists so.
+func (o *overlay) sparse(name string) {
+	o.inv.problem("%s: it is stored with holes and is not read", name)
 }
 
 // gone reports whether a layer above hides a path: it or a parent is replaced

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hardstand/hardstand/audit/audittest"
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/build/sbom"
 	"github.com/hardstand/hardstand/build/spec"
@@ -252,6 +253,25 @@ func TestLayerThatLies(t *testing.T) {
 	cancel()
 	if _, err := inventory.FromImage(ctx, "x", good, inventory.Options{}); err == nil {
 		t.Error("an ended context: no error")
+	}
+}
+
+// TestHoles: a file that is announced with an exabyte and stored with nothing
+// is not read, and the inventory says that it is not whole.
+func TestHoles(t *testing.T) {
+	for _, name := range []string{"var/lib/dpkg/status", "app"} {
+		data := audittest.Sparse(t, name, 1<<60)
+		l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv, err := inventory.FromImage(t.Context(), "x", image(t, l), inventory.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(strings.Join(inv.Problems, "\n"), name+": it is stored with holes") {
+			t.Errorf("%s: problems %q", name, inv.Problems)
+		}
 	}
 }
 

@@ -44,7 +44,11 @@ type rootfs struct {
 	foreign map[string]string // ecosystem that is not read, to an example
 	modules bool              // read go.mod files, too
 	buf     bytes.Buffer
+	held    int64 // bytes of lists, all together
 }
+
+// maxHeld bounds what the package lists of one target have together, in bytes.
+const maxHeld = 512 << 20
 
 type found struct {
 	layer string
@@ -80,6 +84,9 @@ func (r *rootfs) file(name, layer string, size int64, body io.Reader) error {
 		data, err := limited(body, MaxMetadata)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
+		}
+		if r.held += int64(len(data)); r.held > maxHeld {
+			return fmt.Errorf("read %s: the package lists have more than %d bytes together", name, int64(maxHeld))
 		}
 		r.files[name] = found{layer: layer, data: data}
 		return nil

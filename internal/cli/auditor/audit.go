@@ -207,12 +207,23 @@ func (o *auditOptions) judgeTarget(ctx context.Context, f *cli.Frame, t target) 
 	if !ok {
 		return verdicts{}, fmt.Errorf("nothing audits %s", t.kind.Label())
 	}
-	v, err := judge(ctx, f, o, t)
-	if err == nil && t.kind == audit.Image {
-		var packages verdicts
-		packages, err = auditPackages(ctx, f, o, t)
-		v.add(packages)
+	if t.kind != audit.Image {
+		return judge(ctx, f, o, t)
 	}
+	// Opened once for both: a daemon would save the image twice, a registry be
+	// asked twice and perhaps answer differently.
+	img, done, err := openImage(ctx, f, t.arg, o.image.platform)
+	if err != nil {
+		return verdicts{}, err
+	}
+	defer done()
+	t.image = img
+	v, err := judge(ctx, f, o, t)
+	if err != nil {
+		return v, err
+	}
+	packages, err := auditPackages(ctx, f, o, t)
+	v.add(packages)
 	return v, err
 }
 

@@ -46,17 +46,12 @@ func (o *imageOptions) flags(flags *pflag.FlagSet) {
 }
 
 func auditImage(ctx context.Context, f *cli.Frame, o *auditOptions, t target) (verdicts, error) {
-	img, done, err := openImage(ctx, f, t.arg, o.image.platform)
-	if err != nil {
-		return verdicts{}, err
-	}
-	defer done()
 	opts, notes, err := o.image.options(ctx, f, t.arg)
 	if err != nil {
 		return verdicts{}, err
 	}
 	unpacked := strings.HasPrefix(t.arg, "docker-archive:") || strings.HasPrefix(t.arg, "docker:")
-	res, err := image.Audit(ctx, image.Input{Name: t.arg, Image: img, Unpacked: unpacked}, opts)
+	res, err := image.Audit(ctx, image.Input{Name: t.arg, Image: t.image, Unpacked: unpacked}, opts)
 	if err != nil {
 		return verdicts{}, err
 	}

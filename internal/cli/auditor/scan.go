@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -20,6 +21,7 @@ import (
 )
 
 type scanOptions struct {
+	image      v1.Image // the target, where it is open already
 	platform   string
 	release    string
 	allowEmpty bool

@@ -42,7 +42,7 @@ func auditPackages(ctx context.Context, f *cli.Frame, o *auditOptions, t target)
 	if o.scan.db == "" && !o.scan.updates {
 		return verdicts{findings: scan.AuditFindings(&scan.Report{Target: arg}, artifact)}, nil
 	}
-	o.scan.platform = o.image.platform
+	o.scan.platform, o.scan.image = o.image.platform, t.image
 	r, err := o.scan.run(ctx, f, arg)
 	if err != nil {
 		return verdicts{}, err

@@ -27,6 +27,9 @@ import (
 
 // list makes the inventory of whatever the target is.
 func (o *scanOptions) list(ctx context.Context, f *cli.Frame, arg string, opts inventory.Options) (*inventory.Inventory, error) {
+	if o.image != nil {
+		return inventory.FromImage(ctx, arg, o.image, opts)
+	}
 	t, err := locate(arg)
 	if err != nil {
 		return nil, err

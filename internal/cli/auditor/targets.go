@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/detect"
 	"github.com/hardstand/hardstand/internal/cli"
@@ -22,6 +24,8 @@ type target struct {
 	path string     // of the file or directory, "" for what is not on disk
 	root string     // of the repository that is being audited, or ""
 	data []byte     // the file's content where it was read already, or nil
+
+	image v1.Image // of a target of that kind, opened
 }
 
 // verdicts is what auditing one target gave.
