@@ -11,6 +11,7 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/workload"
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 )
 
 // fields are those of engine 0.57.0 and the container plugin that the rules
@@ -165,7 +166,7 @@ func TestFalcoRulesAreSeenByTheAudit(t *testing.T) {
 		}
 	}
 	manifest := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: falco-rules}\ndata:\n  rules.yaml: |\n    " + strings.ReplaceAll(string(data), "\n", "\n    ")
-	res, err := workload.Audit(t.Context(), workload.Input{Name: "x", Kind: audit.Kubernetes, Data: []byte(manifest)}, workload.Options{})
+	res, err := workload.Audit(t.Context(), workload.Input{Name: "x", Kind: audit.Kubernetes, Data: []byte(manifest)}, workload.Options{Compose: composefile.Read})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/workload"
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
 
@@ -34,7 +35,7 @@ func TestPassesItsOwnAudit(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				res, err := workload.Audit(t.Context(), workload.Input{Name: "x", Kind: tt.kind, Data: data}, workload.Options{})
+				res, err := workload.Audit(t.Context(), workload.Input{Name: "x", Kind: tt.kind, Data: data}, workload.Options{Compose: composefile.Read})
 				if err != nil {
 					t.Fatalf("%v\n%s", err, data)
 				}

@@ -8,12 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/interpolation"
-	"github.com/compose-spec/compose-go/v2/loader"
-	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/hardstand/hardstand/audit/workload/compose"
 )
 
-// compose reads a Compose file. compose-go puts extensions and short forms in
+// compose reads a Compose file. The reader puts extensions and short forms in
 // place; the lines come from the document itself. Files that it includes or
 // extends are not opened: what they say is unknown, and noted.
 func (f *file) compose(ctx context.Context, in Input, o Options) error {
@@ -42,33 +40,17 @@ func (f *file) compose(ctx context.Context, in Input, o Options) error {
 
 // load reads the model. A variable that nobody gave stays as it is written;
 // where a number is expected that fails, and it is left empty then.
-func load(ctx context.Context, in Input, d *document, o Options, keep bool) (*types.Project, error) {
+func load(ctx context.Context, in Input, d *document, o Options, keep bool) (compose.Project, error) {
 	model, ok := d.value.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("it is no mapping")
+		return compose.Project{}, fmt.Errorf("it is no mapping")
 	}
-	details := types.ConfigDetails{
-		ConfigFiles: []types.ConfigFile{{Filename: in.Name, Config: maps.Clone(model)}},
-		Environment: types.Mapping(maps.Clone(o.Env)), WorkingDir: "/",
+	if o.Compose == nil {
+		return compose.Project{}, fmt.Errorf("nobody reads Compose files here")
 	}
-	return loader.LoadWithContext(ctx, details, func(l *loader.Options) {
-		l.SetProjectName("audited", true)
-		l.SkipInclude, l.SkipConsistencyCheck, l.SkipNormalization, l.SkipResolveEnvironment, l.SkipResolveLabels = true, true, true, true, true
-		l.SkipExtends = extendsFile(model)
-		l.ResolvePaths = false
-		l.Profiles = []string{"*"}
-		if l.Interpolate == nil {
-			l.Interpolate = &interpolation.Options{}
-		}
-		l.Interpolate.LookupValue = func(key string) (string, bool) {
-			if v, ok := o.Env[key]; ok || !keep {
-				return v, ok
-			}
-			return "", false
-		}
-		if keep {
-			l.SkipInterpolation = !substitutable(model, o.Env)
-		}
+	return o.Compose(ctx, compose.Request{
+		Name: in.Name, Model: model, Env: o.Env, Keep: keep,
+		Interpolate: !keep || substitutable(model, o.Env), SkipExtends: extendsFile(model),
 	})
 }
 
@@ -121,11 +103,11 @@ func extendsFile(model map[string]any) bool {
 	return false
 }
 
-func service(d *document, name string, s *types.ServiceConfig) *container {
+func service(d *document, name string, s *compose.Service) *container {
 	at := "/services/" + escape(name)
 	k := &container{doc: d, name: "service " + shorten(name), role: main, at: at, na: map[string]string{"3.5t": "only ECS has task and execution roles"}}
 	k.image = field{s.Image, s.Image != "", at + "/image"}
-	if s.Image == "" && s.Build != nil {
+	if s.Image == "" && s.Built {
 		for _, id := range []string{"2.2q", "2.2r"} {
 			k.na[id] = "it is built from a Dockerfile, which is audited by itself"
 		}
@@ -176,26 +158,26 @@ func descend(d *document, pointer string) (bool, any) {
 	return v != nil, v
 }
 
-func (k *container) limits(s *types.ServiceConfig, at string) {
-	k.memory = field{fmt.Sprint(int64(s.MemLimit)), s.MemLimit > 0, at + "/mem_limit"}
-	k.cpu = field{fmt.Sprint(s.CPUS), s.CPUS > 0 || s.CPUQuota > 0, at + "/cpus"}
-	k.processes = field{fmt.Sprint(s.PidsLimit), s.PidsLimit > 0, at + "/pids_limit"}
-	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
+func (k *container) limits(s *compose.Service, at string) {
+	k.memory = field{fmt.Sprint(s.Memory), s.Memory > 0, at + "/mem_limit"}
+	k.cpu = field{fmt.Sprint(s.CPUs), s.CPUs > 0 || s.CPUQuota > 0, at + "/cpus"}
+	k.processes = field{fmt.Sprint(s.Pids), s.Pids > 0, at + "/pids_limit"}
+	if s.Limits == nil {
 		return
 	}
-	l, where := s.Deploy.Resources.Limits, at+"/deploy/resources/limits"
-	if l.MemoryBytes > 0 {
-		k.memory = field{fmt.Sprint(int64(l.MemoryBytes)), true, where + "/memory"}
+	l, where := s.Limits, at+"/deploy/resources/limits"
+	if l.Memory > 0 {
+		k.memory = field{fmt.Sprint(l.Memory), true, where + "/memory"}
 	}
-	if l.NanoCPUs > 0 {
-		k.cpu = field{fmt.Sprint(l.NanoCPUs), true, where + "/cpus"}
+	if l.CPUs > 0 {
+		k.cpu = field{fmt.Sprint(l.CPUs), true, where + "/cpus"}
 	}
 	if l.Pids > 0 {
 		k.processes = field{fmt.Sprint(l.Pids), true, where + "/pids"}
 	}
 }
 
-func (k *container) composeMounts(s *types.ServiceConfig, at string) {
+func (k *container) composeMounts(s *compose.Service, at string) {
 	for i, t := range s.Tmpfs {
 		target, options, _ := strings.Cut(t, ":")
 		k.mounts = append(k.mounts, mount{kind: "tmpfs", target: target, options: options, bounded: strings.Contains(options, "size="), at: fmt.Sprintf("%s/tmpfs/%d", at, i)})
@@ -203,7 +185,7 @@ func (k *container) composeMounts(s *types.ServiceConfig, at string) {
 	for i, v := range s.Volumes {
 		m := mount{kind: v.Type, source: v.Source, target: v.Target, readOnly: v.ReadOnly, fixed: true, bounded: true, at: fmt.Sprintf("%s/volumes/%d", at, i)}
 		if v.Type == "tmpfs" {
-			m.bounded = v.Tmpfs != nil && v.Tmpfs.Size > 0
+			m.bounded = v.TmpfsSize > 0
 		}
 		k.mounts = append(k.mounts, m)
 	}
@@ -212,7 +194,7 @@ func (k *container) composeMounts(s *types.ServiceConfig, at string) {
 	}
 }
 
-func (k *container) health(s *types.ServiceConfig, at string) {
+func (k *container) health(s *compose.Service, at string) {
 	h := s.HealthCheck
 	if h == nil {
 		return

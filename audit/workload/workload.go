@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/hardstand/hardstand/audit"
+	"github.com/hardstand/hardstand/audit/workload/compose"
 )
 
 // MaxSize bounds a file, in bytes.
@@ -34,6 +35,9 @@ type Options struct {
 	Verify func(ctx context.Context, reference string) (string, error)
 	// Env are the variables that Compose puts in place.
 	Env map[string]string
+	// Compose reads Compose files: composefile.Read, or what asks it. Nil:
+	// they cannot be judged.
+	Compose compose.Reader
 }
 
 // Result is what Audit found.

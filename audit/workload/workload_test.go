@@ -15,6 +15,7 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/audittest"
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
 
@@ -52,7 +53,7 @@ func TestRules(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := Options{}
+				o := Options{Compose: composefile.Read}
 				if strings.Contains(t.Name(), "CHG-2.2q") && !strings.Contains(t.Name(), "unknown") {
 					o.Verify = verify
 				}
@@ -81,7 +82,7 @@ func TestManifests(t *testing.T) {
 				t.Fatal(err)
 			}
 			in := ar.Files[0]
-			res, err := Audit(t.Context(), Input{Name: in.Name, Kind: kindOf(in.Name), Data: in.Data}, Options{})
+			res, err := Audit(t.Context(), Input{Name: in.Name, Kind: kindOf(in.Name), Data: in.Data}, Options{Compose: composefile.Read})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +119,7 @@ func TestSecretValuesStayOut(t *testing.T) {
 		audit.ECS:        `[{"name":"a","image":"x","environment":[{"name":"DB_PASSWORD","value":"hunter2hunter2"}]}]`,
 		audit.Docker:     "docker run -e DB_PASSWORD=hunter2hunter2 x",
 	} {
-		res, err := Audit(t.Context(), Input{Name: "x", Kind: kind, Data: []byte(data)}, Options{})
+		res, err := Audit(t.Context(), Input{Name: "x", Kind: kind, Data: []byte(data)}, Options{Compose: composefile.Read})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +152,7 @@ func TestHostileFiles(t *testing.T) {
 	} {
 		for _, kind := range []audit.Kind{audit.Kubernetes, audit.Compose, audit.ECS, audit.Docker} {
 			start := time.Now()
-			if _, err := Audit(t.Context(), Input{Name: "x", Kind: kind, Data: []byte(data)}, Options{}); err == nil {
+			if _, err := Audit(t.Context(), Input{Name: "x", Kind: kind, Data: []byte(data)}, Options{Compose: composefile.Read}); err == nil {
 				t.Errorf("%s was read as %s", name, kind)
 			}
 			if d := time.Since(start); d > 5*time.Second {
@@ -169,7 +170,7 @@ func FuzzAudit(f *testing.F) {
 	f.Add(byte(3), []byte("docker run --read-only -u 1:1 --tmpfs /tmp:size=1m x"))
 	f.Add(byte(4), []byte(`{"default":[{"type":"reject"}]}`))
 	f.Fuzz(func(t *testing.T, k byte, data []byte) {
-		res, err := Audit(t.Context(), Input{Name: "x", Kind: kinds[int(k)%len(kinds)], Data: data}, Options{})
+		res, err := Audit(t.Context(), Input{Name: "x", Kind: kinds[int(k)%len(kinds)], Data: data}, Options{Compose: composefile.Read})
 		if err != nil {
 			return
 		}
@@ -186,26 +187,17 @@ func TestBoundary(t *testing.T) {
 }
 
 var allowed = deptest.Allow{
-	"github.com/hardstand/hardstand/audit/...":     "the nouns, and what secrets look like",
-	"gopkg.in/yaml.v3":                             "documents with their lines",
-	"mvdan.cc/sh/v3/...":                           "docker run lines",
-	"k8s.io/...":                                   "Kubernetes' types, and Pod Security's own checks",
-	"sigs.k8s.io/...":                              "strict decoding as the API server's; of k8s.io",
-	"github.com/compose-spec/compose-go/v2/...":    "Compose's model",
-	"github.com/distribution/reference":            "of compose-go",
-	"github.com/docker/...":                        "of compose-go",
-	"github.com/go-viper/mapstructure/v2/...":      "of compose-go",
-	"github.com/mattn/go-shellwords":               "of compose-go",
-	"github.com/opencontainers/go-digest":          "of compose-go",
-	"github.com/santhosh-tekuri/jsonschema/v6/...": "of compose-go",
-	"github.com/sirupsen/logrus":                   "of compose-go",
-	"github.com/xhit/go-str2duration/v2":           "of compose-go",
-	"go.yaml.in/yaml/...":                          "of compose-go and k8s.io",
-	"golang.org/x/...":                             "of compose-go and k8s.io",
-	"github.com/fxamacker/cbor/v2":                 "of k8s.io",
-	"github.com/x448/float16":                      "of k8s.io",
-	"github.com/go-logr/logr":                      "of k8s.io",
-	"github.com/json-iterator/go":                  "of k8s.io",
-	"github.com/modern-go/...":                     "of k8s.io",
-	"gopkg.in/inf.v0":                              "of k8s.io",
+	"github.com/hardstand/hardstand/audit/...": "the nouns, and what secrets look like",
+	"gopkg.in/yaml.v3":                         "documents with their lines",
+	"mvdan.cc/sh/v3/...":                       "docker run lines",
+	"k8s.io/...":                               "Kubernetes' types, and Pod Security's own checks",
+	"sigs.k8s.io/...":                          "strict decoding as the API server's; of k8s.io",
+	"go.yaml.in/yaml/...":                      "of k8s.io",
+	"golang.org/x/...":                         "of k8s.io",
+	"github.com/fxamacker/cbor/v2":             "of k8s.io",
+	"github.com/x448/float16":                  "of k8s.io",
+	"github.com/go-logr/logr":                  "of k8s.io",
+	"github.com/json-iterator/go":              "of k8s.io",
+	"github.com/modern-go/...":                 "of k8s.io",
+	"gopkg.in/inf.v0":                          "of k8s.io",
 }

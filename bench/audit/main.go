@@ -60,7 +60,7 @@ func run(bin string, runs int, asJSON bool) error {
 		{"hardstand-audit --version", 0, []string{audit, "--version"}},
 		{"hardstand audit --help (handed over)", 0, []string{hardstand, "audit", "--help"}},
 		{"hardstand audit Dockerfile, 100 lines", 20, []string{hardstand, "audit", "Dockerfile"}},
-		{"hardstand-audit audit Dockerfile, 100 lines", 20, []string{audit, "audit", "Dockerfile"}},
+		{"hardstand-audit audit Dockerfile, 100 lines", 0, []string{audit, "audit", "Dockerfile"}},
 	}
 	times := make([][]time.Duration, len(commands))
 	// The commands take turns, so that a slow minute hits all of them.

@@ -22,6 +22,7 @@ const (
 	SignExecutable      = "hardstand-sign"
 	AuditExecutable     = "hardstand-audit"
 	CollectorExecutable = "hardstand-collector"
+	ComposeExecutable   = "hardstand-compose"
 )
 
 // Holder returns the executable that holds the command which a command line

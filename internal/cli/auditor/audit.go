@@ -13,6 +13,7 @@ import (
 	"github.com/hardstand/hardstand/audit/catalog"
 	"github.com/hardstand/hardstand/audit/report"
 	"github.com/hardstand/hardstand/audit/settings"
+	"github.com/hardstand/hardstand/audit/workload/compose"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -36,6 +37,7 @@ type auditOptions struct {
 	fix           fixOptions
 	scan          scanOptions
 	image         imageOptions
+	readCompose   compose.Reader
 
 	// scheduled says that a workflow of the repository builds images by a
 	// schedule.
@@ -45,8 +47,8 @@ type auditOptions struct {
 	settings settings.Settings
 }
 
-func auditCommand(f *cli.Frame) *cobra.Command {
-	o := &auditOptions{}
+func auditCommand(f *cli.Frame, read compose.Reader) *cobra.Command {
+	o := &auditOptions{readCompose: read}
 	cmd := &cobra.Command{
 		Use:   "audit TARGET...",
 		Short: "Check against the container hardening guide, with evidence and fixes",

@@ -16,7 +16,7 @@ func auditWorkload(ctx context.Context, f *cli.Frame, o *auditOptions, t target)
 			return verdicts{}, err
 		}
 	}
-	opts := workload.Options{}
+	opts := workload.Options{Compose: o.readCompose}
 	if len(o.image.keys) > 0 || o.image.identity != "" {
 		opts.Verify = o.image.verifier(f)
 	}

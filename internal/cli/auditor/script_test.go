@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/auditor"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		f := cli.System("test")
 		f.Now = func() time.Time { return clock }
-		os.Exit(cli.Run(ctx, f, auditor.New(f), os.Args[1:])) //nolint:gocritic // the process ends here
+		os.Exit(cli.Run(ctx, f, auditor.New(f, composefile.Read), os.Args[1:])) //nolint:gocritic // the process ends here
 	}})
 }
 

@@ -1,0 +1,25 @@
+// Command hardstand-compose reads a Compose file for hardstand-audit, which
+// would start more slowly with the library that does it. It answers the one
+// request on its standard input, and opens no file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hardstand/hardstand/audit/workload/compose"
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
+	"github.com/hardstand/hardstand/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := compose.Serve(ctx, os.Stdin, os.Stdout, composefile.Read); err != nil {
+		fmt.Fprintln(os.Stderr, "hardstand-compose:", err)
+		os.Exit(cli.ExitFailed)
+	}
+}
