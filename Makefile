@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
-.PHONY: help build payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan image-collector fuzz docs clean bench-audit
+.PHONY: help build kms payload demo test check e2e e2e-keyless e2e-policy bench bench-build bench-probe bench-publish bench-health bench-canary bench-collector bench-scan image-collector fuzz docs clean bench-audit
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
@@ -23,6 +23,10 @@ build: payload ## build bin/hardstand and its companions, bin/probe and bin/prob
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@$(GO) run ./build/payload/gen -unpack $(BIN)
+
+kms: ## build the programs that hold keys in AWS, Google Cloud, Azure and Vault into bin
+	@mkdir -p $(BIN)
+	cd sign/plugins && GOWORK=off CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/ ./sigstore-kms-...
 
 demo: build ## compose, publish, verify and run an image, and trip a decoy
 	@scripts/demo
@@ -41,7 +45,7 @@ check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
 	@scripts/each-module $(GO) run $(STATICCHECK) ./...
 	@scripts/each-module $(GO) run $(ERRCHECK) -ignoretests -exclude $(CURDIR)/.errcheck ./...
 	@scripts/each-module $(GO) test -race ./...
-	@$(GO) mod tidy -diff && cd app && GOWORK=off $(GO) mod tidy -diff
+	@$(GO) mod tidy -diff && cd app && GOWORK=off $(GO) mod tidy -diff && cd ../sign/plugins && GOWORK=off $(GO) mod tidy -diff
 	@app/tidy
 	@$(GO) run ./internal/cli/builder/gendocs -check docs/cli.md
 

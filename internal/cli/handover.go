@@ -89,24 +89,33 @@ func Become(f *Frame, executable string, args []string) int {
 	return ExitDone
 }
 
+// ProgramDir is the directory of this executable, where its companions are.
+func ProgramDir() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", err
+	}
+	return filepath.Dir(self), nil
+}
+
 // sibling finds an executable beside this one. It is looked for nowhere else:
 // a program of that name in PATH may be anybody's.
 func sibling(name string) (string, error) {
-	self, err := os.Executable()
+	dir, err := ProgramDir()
 	if err != nil {
-		return "", fmt.Errorf("find %s: %w", name, err)
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", fmt.Errorf("find %s: %w", name, err)
 	}
 	suffix := ""
 	if runtime.GOOS == "windows" {
 		suffix = ".exe"
 	}
-	path := filepath.Join(filepath.Dir(self), name+suffix)
+	path := filepath.Join(dir, name+suffix)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("find %s: it is not in %s; the command is part of it, and hardstand and its companions are installed together (make build)", name, filepath.Dir(self))
+		return "", fmt.Errorf("find %s: it is not in %s; the command is part of it, and hardstand and its companions are installed together (make build)", name, dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", name, err)

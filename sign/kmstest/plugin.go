@@ -16,7 +16,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
 )
 
-// Program is the name under which a test has to find [Main] on its PATH.
+// Program is the name under which [Main] has to be found.
 const Program = "sigstore-kms-test"
 
 // Main answers one call of the protocol.

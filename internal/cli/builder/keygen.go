@@ -44,7 +44,7 @@ public half, for those who verify without access to the service.`,
 	}
 	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
 	cmd.Flags().StringVar(&imported, "import", "", "seal this unencrypted private key `file` (PEM) instead of making one")
-	cmd.Flags().StringVar(&public, "public", "", "print the public key of this `key` of a KMS instead, such as awskms://ALIAS")
+	cmd.Flags().StringVar(&public, "public", "", "print the public key of this `key` of a KMS instead, such as awskms:///alias/NAME")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
 	return cmd
 }
@@ -81,7 +81,7 @@ func printPublic(ctx context.Context, f *cli.Frame, key string) error {
 	if !sign.IsKMSReference(key) {
 		return cli.Usagef("--public %s: want a key of a KMS, NAME://KEY", key)
 	}
-	s, err := sign.LoadKMS(ctx, key)
+	s, err := loadKMS(ctx, f, key)
 	if err != nil {
 		return err
 	}

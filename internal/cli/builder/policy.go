@@ -45,7 +45,7 @@ What a tool cannot express is an error, not left out.`,
 			return runPolicy(cmd.Context(), f, o, policy.Format(args[0]), args[1])
 		},
 	}
-	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`, or keys of a KMS such as awskms://ALIAS; one match is enough")
+	cmd.Flags().StringSliceVar(&o.keys, "key", nil, "public key `files`, or keys of a KMS such as awskms:///alias/NAME; one match is enough")
 	cmd.Flags().StringVar(&o.identity.Subject, "identity", "", "`subject` of keyless signatures to accept")
 	cmd.Flags().StringVar(&o.identity.SubjectRegexp, "identity-regexp", "", "regular `expression` that the whole subject must match")
 	cmd.Flags().StringVar(&o.identity.Issuer, "issuer", "", "`URL` of the issuer that vouches for the subject")
@@ -81,7 +81,7 @@ func runPolicy(ctx context.Context, f *cli.Frame, o policyOptions, format policy
 	case keyless && (o.identity.Subject+o.identity.SubjectRegexp == "" || o.identity.Issuer == ""):
 		return cli.Usagef("keyless signatures are accepted by --identity or --identity-regexp together with --issuer")
 	}
-	keys, err := loadPublicKeys(ctx, o.keys)
+	keys, err := loadPublicKeys(ctx, f, o.keys)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ Plain HTTP is spoken to loopback registries only. Credentials are those of the
 Docker configuration.`,
 		Example: `  hardstand publish static registry.example/base/static:2026.11.1 --key hardstand.key
   hardstand publish oci:./static registry.example/base/static --key hardstand.key
-  hardstand publish base registry.example/base:1 --key awskms://alias/release --replica eu.example/base
+  hardstand publish base registry.example/base:1 --key awskms:///alias/release --replica eu.example/base
   hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json
   hardstand publish oci:server.oci registry.example/server:1 --key hardstand.key --attest tests=results.json`,
 		Args: cobra.ExactArgs(2),

@@ -58,7 +58,7 @@ type trustOptions struct {
 }
 
 func (o *trustOptions) flags(flags *pflag.FlagSet, keys string) {
-	flags.StringSliceVar(&o.keys, keys, nil, "public key `files`, or keys of a KMS such as awskms://ALIAS; one match is enough")
+	flags.StringSliceVar(&o.keys, keys, nil, "public key `files`, or keys of a KMS such as awskms:///alias/NAME; one match is enough")
 	flags.StringVar(&o.identity, "identity", "", "`subject` of the certificate of a keyless signature")
 	flags.StringVar(&o.identityRegexp, "identity-regexp", "", "regular `expression` that the whole subject must match")
 	flags.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer that vouched for the subject")
@@ -79,7 +79,7 @@ func (o *trustOptions) options(ctx context.Context, f *cli.Frame, command string
 		return opts, cli.Usagef("a keyless signature is judged by --identity or --identity-regexp together with --issuer")
 	}
 	var err error
-	if opts.Keys, err = loadPublicKeys(ctx, o.keys); err != nil {
+	if opts.Keys, err = loadPublicKeys(ctx, f, o.keys); err != nil {
 		return opts, err
 	}
 	if keyless {
@@ -147,7 +147,7 @@ type signerOptions struct {
 }
 
 func (o *signerOptions) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.key, "key", "", "private key `file`, or a key of a KMS such as awskms://ALIAS")
+	flags.StringVar(&o.key, "key", "", "private key `file`, or a key of a KMS such as awskms:///alias/NAME")
 	flags.StringVar(&o.passwordFile, "password-file", "", "read the key's passphrase from this `file`")
 	flags.BoolVar(&o.isKeyless, "keyless", false, "sign as the GitHub Actions job that this runs in, with the services of the sigstore instance")
 	flags.StringVar(&o.signingConfig, "signing-config", "", "sign keylessly with the services of this signing_config.json `file`")
@@ -164,7 +164,7 @@ func (o *signerOptions) load(ctx context.Context, f *cli.Frame, instance instanc
 	case o.key == "":
 		return nil, cli.Usagef("--key FILE, a KMS key or --keyless is needed: nothing is published unsigned")
 	case sign.IsKMSReference(o.key):
-		return sign.LoadKMS(ctx, o.key)
+		return loadKMS(ctx, f, o.key)
 	}
 	data, err := readLimited(o.key, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {

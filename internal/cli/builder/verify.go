@@ -95,11 +95,11 @@ func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, ref n
 }
 
 // loadPublicKeys reads public key files, and asks services for theirs.
-func loadPublicKeys(ctx context.Context, files []string) ([]sign.Key, error) {
+func loadPublicKeys(ctx context.Context, f *cli.Frame, files []string) ([]sign.Key, error) {
 	var all []sign.Key
 	for _, file := range files {
 		if sign.IsKMSReference(file) {
-			s, err := sign.LoadKMS(ctx, file)
+			s, err := loadKMS(ctx, f, file)
 			if err != nil {
 				return nil, err
 			}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -36,6 +37,9 @@ func (o *signOptions) load(ctx context.Context, f *cli.Frame, target output) (*k
 	}
 	if target.kind != "oci" {
 		return nil, cli.Usagef("--key goes with an OCI layout: %s has no place for a signature", target.kind)
+	}
+	if strings.Contains(o.key, "://") {
+		return nil, cli.Usagef("--key %s: build signs with a key in a file; publish signs with a key of a KMS", o.key)
 	}
 	data, err := ReadLimited(o.key, 1<<20)
 	if err != nil {
