@@ -92,7 +92,6 @@ image-collector: build ## the collector's own image in out/collector, static and
 
 bench-collector: build ## the collector: throughput, burst, crashes, forgeries (with PostgreSQL)
 	@scripts/need postgresql
-	@$(GO) test ./canary/collector -run TestForgeries -count=1 -v -args -forgeries 1000000 | grep -v '^='
 	@$(GO) run ./bench/collector
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each

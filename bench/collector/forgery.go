@@ -33,8 +33,8 @@ var ways = []struct {
 		line := bytes.Clone(f.genuine)
 		at := f.rng.IntN(len(line) - 1) // the line feed is not part of it
 		line[at] ^= 1 << f.rng.IntN(8)
-		if bytes.EqualFold(line[len(line)-64:], f.genuine[len(line)-64:]) && bytes.Equal(line[:len(line)-64], f.genuine[:len(line)-64]) {
-			line[len(line)-2] ^= 3 // another case of a digit is the same number
+		if code := len(line) - 65; at >= code && bytes.EqualFold(line[code:], f.genuine[code:]) {
+			line[at] = '0' + f.genuine[at]&1 ^ 1 // a digit in upper case is the same number
 		}
 		return line
 	}},

@@ -58,7 +58,6 @@ type Options struct {
 type Collector struct {
 	options  Options
 	store    store.Store
-	register *register.Register
 	verifier *Verifier
 	shares   *shares
 	outbox   *outbox.Outbox
@@ -66,6 +65,9 @@ type Collector struct {
 	log      *slog.Logger
 	now      func() time.Time
 	filters  []store.SinkFilter
+
+	reloading sync.Mutex         // guards register
+	register  *register.Register // as last read
 
 	queue chan pending
 	ended chan struct{} // the committer ended
@@ -140,6 +142,32 @@ func New(ctx context.Context, o Options) (*Collector, error) {
 	c.done.Go(func() { c.outbox.Run(background) })
 	c.done.Go(func() { c.watch(background) })
 	return c, nil
+}
+
+// Reload takes up a register that was read again: what came, what changed, and
+// what is gone. The master secrets stay those of the start.
+func (c *Collector) Reload(ctx context.Context, r *register.Register) error {
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
+	now := map[string]bool{}
+	for _, one := range r.Canaries() {
+		now[one.Build] = true
+	}
+	var gone []string
+	for _, one := range c.register.Canaries() {
+		if !now[one.Build] {
+			gone = append(gone, one.Build)
+		}
+	}
+	if err := c.store.ImportCanaries(ctx, r.Canaries()); err != nil {
+		return fmt.Errorf("reload register: %w", err)
+	}
+	if err := c.store.ForgetCanaries(ctx, gone); err != nil {
+		return fmt.Errorf("reload register: %w", err)
+	}
+	c.register = r
+	c.log.Info("register was reloaded", "builds", len(now), "gone", len(gone))
+	return nil
 }
 
 // Close stores what was taken in, ends the workers and leaves the store open.

@@ -273,7 +273,7 @@ func TestCrash(t *testing.T) {
 	for _, postgres := range []bool{false, true} {
 		t.Run(fmt.Sprintf("postgres=%t", postgres), func(t *testing.T) {
 			args := []string{"run", "github.com/hardstand/hardstand/bench/collector", "-bin", program(t, "hardstand-collector"), "-only", "crash",
-				"-kills", "5", "-alarms", "2000", "-conns", "32", fmt.Sprintf("-sqlite=%t", !postgres), fmt.Sprintf("-postgres=%t", postgres)}
+				"-kills", "5", "-alarms", "2000", "-alarms-postgres", "2000", "-out", t.TempDir(), "-conns", "32", fmt.Sprintf("-sqlite=%t", !postgres), fmt.Sprintf("-postgres=%t", postgres)}
 			out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
 			t.Logf("%s", out)
 			if err != nil {
@@ -286,7 +286,7 @@ func TestCrash(t *testing.T) {
 // TestIdle: 10,000 idle connections and 500 that drip do not stop ingest.
 func TestIdle(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "run", "github.com/hardstand/hardstand/bench/collector", "-bin", program(t, "hardstand-collector"),
-		"-only", "idle", "-postgres=false").CombinedOutput()
+		"-only", "idle", "-postgres=false", "-out", t.TempDir()).CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Fatal(err)

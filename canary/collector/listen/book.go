@@ -15,6 +15,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -88,6 +89,28 @@ func (b *Book) derive(p planted) []*Entry {
 		out = append(out, &Entry{Credential: token.Derive(p.master, p.build, kind), Build: p.build, Kind: kind, book: b})
 	}
 	return out
+}
+
+// Keep forgets every build but those given.
+func (b *Book) Keep(builds []string) {
+	keep := map[string]bool{}
+	for _, build := range builds {
+		keep[build] = true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gone := func(e *Entry) bool { return !keep[e.Build] }
+	maps.DeleteFunc(b.builds, func(p planted, _ bool) bool { return !keep[p.build] })
+	maps.DeleteFunc(b.users, func(_ string, e *Entry) bool { return gone(e) })
+	maps.DeleteFunc(b.keys, func(_ string, e *Entry) bool { return gone(e) })
+	maps.DeleteFunc(b.secret, func(_ [sha256.Size]byte, e *Entry) bool { return gone(e) })
+}
+
+// Empty says that no build is known.
+func (b *Book) Empty() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.builds) == 0
 }
 
 // userOf is the name under which each kind signs in; see package token.

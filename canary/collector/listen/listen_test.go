@@ -45,6 +45,29 @@ func TestBookKnowsEveryKind(t *testing.T) {
 	}
 }
 
+func TestBookForgets(t *testing.T) {
+	master := alert.NewMaster()
+	b := NewBook()
+	b.Add(master, "b1", "b2")
+	b.Keep([]string{"b2"})
+	for _, kind := range token.Kinds() {
+		c := token.Derive(master, "b1", kind)
+		if b.Bearer(c.Secret) != nil || b.User(c.ID) != nil || userOf[kind] != nil && b.User(userOf[kind](c.ID)) != nil || b.Key(c.ClientKey().Public().(ed25519.PublicKey)) != nil {
+			t.Errorf("%s is still known", kind)
+		}
+	}
+	if b.Bearer(token.Derive(master, "b2", "vault").Secret) == nil || b.Empty() {
+		t.Error("the other build was forgotten")
+	}
+	b.Add(master, "b1")
+	if b.Bearer(token.Derive(master, "b1", "vault").Secret) == nil {
+		t.Error("a build that came back is not known")
+	}
+	if b.Keep(nil); !b.Empty() {
+		t.Error("not empty")
+	}
+}
+
 func TestFactsAreBounded(t *testing.T) {
 	master := alert.NewMaster()
 	b := NewBook()

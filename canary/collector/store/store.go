@@ -119,6 +119,10 @@ type Register interface {
 	// ImportCanaries adds and updates rows; last heartbeat and drill stay.
 	ImportCanaries(context.Context, []Canary) error
 	Canaries(context.Context) ([]Canary, error)
+	// ForgetCanaries removes rows of builds that are no longer registered,
+	// and their last heartbeat, whose silence then is no alarm. What is
+	// revoked stays revoked.
+	ForgetCanaries(ctx context.Context, builds []string) error
 	// Revoke makes the collector refuse the alarms of a build, because its
 	// keys are known to have leaked.
 	Revoke(ctx context.Context, build string, revoked bool, by Subject) error

@@ -29,6 +29,7 @@ type credentialsConfig struct {
 }
 
 type credentials struct {
+	book      *listen.Book
 	api       http.Handler
 	https     []string
 	listeners []credentialListener
@@ -39,22 +40,11 @@ type credentialListener struct {
 	run           func(context.Context, net.Listener, listen.Server) error
 }
 
-// openCredentials returns nil where no credential file is registered.
-func openCredentials(conf credentialsConfig, c *collector.Collector, known *register.Register, certificate *collector.Certificate, log *slog.Logger) (*credentials, error) {
+// openCredentials makes the listeners. Their book may be empty: a register that
+// comes later fills it.
+func openCredentials(conf credentialsConfig, c *collector.Collector, known *register.Register, certificate *collector.Certificate, log *slog.Logger) *credentials {
 	book := listen.NewBook()
-	planted := false
-	for _, canary := range known.Canaries() {
-		if len(canary.Tokens) == 0 {
-			continue
-		}
-		planted = true
-		for _, master := range known.Masters() {
-			book.Add(master, canary.Build)
-		}
-	}
-	if !planted {
-		return nil, nil
-	}
+	fill(book, known)
 	// Host key and salts have to stay the same, whichever image's master that
 	// is made with.
 	master := known.Masters()[0]
@@ -63,7 +53,7 @@ func openCredentials(conf credentialsConfig, c *collector.Collector, known *regi
 	if certificate != nil {
 		secure = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
 	}
-	out := &credentials{api: &api.Handler{Book: book, Report: c.Ingest, Failed: failed}, https: conf.HTTPS}
+	out := &credentials{book: book, api: &api.Handler{Book: book, Report: c.Ingest, Failed: failed}, https: conf.HTTPS}
 	add := func(name, address string, run func(context.Context, net.Listener, listen.Server) error) {
 		if address != "" {
 			out.listeners = append(out.listeners, credentialListener{name, address, run})
@@ -77,7 +67,21 @@ func openCredentials(conf credentialsConfig, c *collector.Collector, known *regi
 	add("SSH", conf.SSH, connections((&ssh.Listener{Book: book, Report: c.Ingest, Master: master}).Handle))
 	mail := &smtp.Listener{Book: book, Report: c.Ingest, TLS: secure, Failed: failed}
 	add("SMTP", conf.SMTP, mail.Serve)
-	return out, nil
+	return out
+}
+
+// fill makes a book hold what a register lists, and nothing else.
+func fill(book *listen.Book, known *register.Register) {
+	var builds []string
+	for _, canary := range known.Canaries() {
+		if len(canary.Tokens) > 0 {
+			builds = append(builds, canary.Build)
+		}
+	}
+	for _, master := range known.Masters() {
+		book.Add(master, builds...)
+	}
+	book.Keep(builds)
 }
 
 func (l credentialListener) serve(ctx context.Context, log *slog.Logger, ready func(net.Addr)) error {

@@ -42,7 +42,7 @@ type outer struct {
 	certificate *collector.Certificate
 	dashboard   *web.Dashboard // nil: none
 	address     string         // of the dashboard
-	credentials *credentials   // nil: no credential file is registered
+	credentials *credentials
 }
 
 func (o serveOptions) outer(f *cli.Frame, c *collector.Collector, options collector.Options, certificate *collector.Certificate, log *slog.Logger) (*outer, error) {
@@ -56,8 +56,8 @@ func (o serveOptions) outer(f *cli.Frame, c *collector.Collector, options collec
 			return nil, err
 		}
 	}
-	out.credentials, err = openCredentials(conf.Credentials, c, options.Register, certificate, log)
-	return out, err
+	out.credentials = openCredentials(conf.Credentials, c, options.Register, certificate, log)
+	return out, nil
 }
 
 func openDashboard(f *cli.Frame, d dashboardConfig, options collector.Options, log *slog.Logger) (*web.Dashboard, error) {
@@ -76,17 +76,20 @@ func openDashboard(f *cli.Frame, d dashboardConfig, options collector.Options, l
 	return web.New(o)
 }
 
-// handler is what the alarms' address serves: alarms, and what holders of
-// credential files ask for at the same address.
+// handler is what the alarms' address serves: alarms, and, once a credential
+// file is registered, what its holders ask for at the same address.
 func (o *outer) handler(alarms http.Handler) http.Handler {
-	if o.credentials == nil {
-		return alarms
-	}
 	mux := http.NewServeMux()
 	for _, path := range []string{"/v1/alerts", "/v1/drills", "/v1/lines", "/v1/falco", "/livez", "/readyz"} {
 		mux.Handle(path, alarms)
 	}
-	mux.Handle("/", o.credentials.api)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if o.credentials.book.Empty() {
+			alarms.ServeHTTP(w, r)
+			return
+		}
+		o.credentials.api.ServeHTTP(w, r)
+	})
 	return mux
 }
 
@@ -99,9 +102,6 @@ func (o *outer) run(ctx context.Context, group *errgroup.Group) {
 		group.Go(func() error {
 			return collector.Serve(ctx, collector.Listen{Address: o.address, Certificate: o.certificate, Browsers: true, Log: o.log, Ready: ready("people")}, o.dashboard)
 		})
-	}
-	if o.credentials == nil {
-		return
 	}
 	for _, address := range o.credentials.https {
 		group.Go(func() error {

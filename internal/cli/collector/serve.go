@@ -115,16 +115,12 @@ func (o *serveOptions) check(f *cli.Frame) error {
 		o.database = filepath.Join(state, "collector.db")
 	}
 	if o.registers == nil {
-		if dir := filepath.Join(state, "registers"); isDir(dir) {
+		dir := filepath.Join(state, "registers")
+		if os.MkdirAll(dir, 0o700) == nil { // what `build` writes there later is noticed; read-only, there is none to come
 			o.registers = []string{dir}
 		}
 	}
 	return nil
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // collectAt is the garbage collector's GOGC where the environment says nothing:
@@ -145,6 +141,7 @@ func runServe(ctx context.Context, f *cli.Frame, o serveOptions) (err error) {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	stamp := stampOf(o.registers) // what changes from here on is noticed
 	options, err := o.options(ctx, f, log, metrics)
 	if err != nil {
 		return err
@@ -173,6 +170,9 @@ func runServe(ctx context.Context, f *cli.Frame, o serveOptions) (err error) {
 		return collector.Serve(ctx, collector.Listen{Address: o.listen, Certificate: certificate, Log: log, Ready: ready("alarms")}, outer.handler(c.Handler()))
 	})
 	outer.run(ctx, group)
+	again := &registers{masters: options.Register.Masters(), paths: o.registers, collector: c, book: outer.credentials.book,
+		log: log, stamp: stamp, builds: len(options.Register.Canaries())}
+	group.Go(func() error { return again.follow(ctx) })
 	if o.metrics != "" {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))

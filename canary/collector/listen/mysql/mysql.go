@@ -150,9 +150,7 @@ func parseResponse(p []byte) (response, error) {
 	rest := p[32:]
 	text := func() (string, bool) {
 		before, after, found := bytes.Cut(rest, []byte{0})
-		if found {
-			rest = after
-		}
+		rest = after // nothing where the end is missing: what was read is not the next field too
 		return string(before), found
 	}
 	var ok bool

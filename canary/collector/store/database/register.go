@@ -28,6 +28,26 @@ func (db *DB) ImportCanaries(ctx context.Context, canaries []store.Canary) error
 	}))
 }
 
+// ForgetCanaries removes rows, unless they are revoked.
+func (db *DB) ForgetCanaries(ctx context.Context, builds []string) error {
+	if len(builds) == 0 {
+		return nil
+	}
+	wrapped := make([][]string, len(builds)) // j.value->>0 needs arrays
+	for i, build := range builds {
+		wrapped[i] = []string{build}
+	}
+	named := "build IN (SELECT j.value->>0 FROM " + db.dialect.rows(1) + ")"
+	return wrap("forget builds", db.change(ctx, true, func(t *transaction) error {
+		for _, statement := range []string{"DELETE FROM canaries WHERE revoked = 0 AND ", "UPDATE signs SET heartbeat = 0 WHERE "} {
+			if _, err := t.ExecContext(ctx, statement+named, list(wrapped)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
 // Canaries returns the register, and builds that reported without being in it.
 func (db *DB) Canaries(ctx context.Context) ([]store.Canary, error) {
 	found, err := selectCanaries(ctx, db.read)

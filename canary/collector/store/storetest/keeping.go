@@ -151,6 +151,33 @@ func revoke(t *testing.T, s store.Store) {
 	}
 }
 
+func forget(t *testing.T, s store.Store) {
+	if err := s.ImportCanaries(t.Context(), []store.Canary{{Build: "web", Guard: true}, {Build: "api"}, {Build: "leaked"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Heartbeat(t.Context(), map[string]time.Time{"web": epoch, "api": epoch}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Revoke(t.Context(), "leaked", true, responder); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ForgetCanaries(t.Context(), []string{"web", "leaked", "unknown"}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Canaries(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found {
+		if c.Build == "web" && (c.Guard || !c.LastHeartbeat.IsZero()) || c.Build == "api" && c.LastHeartbeat.IsZero() {
+			t.Errorf("%+v", c)
+		}
+	}
+	if out := commit(t, s, epoch, trip("leaked", "ls", "c1", 1, epoch)); !out[0].Revoked {
+		t.Error("a build that was forgotten is no longer revoked")
+	}
+}
+
 func sessions(t *testing.T, s store.Store) {
 	want := store.Session{ID: "hash", Subject: responder, CSRF: "c", Created: epoch, Expires: epoch.Add(time.Hour)}
 	if err := s.PutSession(t.Context(), want); err != nil {

@@ -19,7 +19,7 @@ func Run(t *testing.T, open func(*testing.T) store.Store) {
 	for name, test := range map[string]func(*testing.T, store.Store){
 		"Duplicates": duplicates, "Groups": groups, "Tiers": tiers, "Names": names, "Regroup": regroup, "Notifications": notifications,
 		"Mute": mute, "Ignore": ignore, "Overflow": overflow, "Resolve": resolve, "Outbox": outbox, "Sinks": sinks, "Register": register,
-		"Revoke": revoke, "Sessions": sessions, "Retention": retention, "Hostile": hostile, "Live": live, "Writers": writers, "Drill": drill,
+		"Revoke": revoke, "Forget": forget, "Sessions": sessions, "Retention": retention, "Hostile": hostile, "Live": live, "Writers": writers, "Drill": drill,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
