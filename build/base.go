@@ -30,7 +30,7 @@ const (
 // verified the signature of the digest in Reference; what is read from Index is
 // compared with the digests below it again.
 type Base struct {
-	Reference string        // REGISTRY/REPOSITORY@sha256:HEX, as in the definition
+	Reference string        // as in the definition, with the digest
 	Index     v1.ImageIndex // an entry a platform
 	SignedBy  []string      // keys and identities that signed it
 
@@ -134,7 +134,7 @@ func storeLayer(ctx context.Context, c *cache.Cache, img v1.Image, d v1.Descript
 		return l, err
 	}
 	if w.Size() != d.Size || w.Sum() != digest {
-		return l, fmt.Errorf("the registry sent %d bytes with the SHA-256 %s, want %d with %s", w.Size(), w.Sum(), d.Size, digest)
+		return l, fmt.Errorf("its source has %d bytes with the SHA-256 %s, want %d with %s", w.Size(), w.Sum(), d.Size, digest)
 	}
 	if err := w.Commit(digest); err != nil {
 		return l, err

@@ -220,9 +220,9 @@ func TestFromRefused(t *testing.T) {
 		"denied":    {files: []string{libc}, text: "packages: [\"!libc6\"]\n", err: "package libc6 2.41-12 is denied"},
 		"shell":     {files: []string{"usr/bin/sh=x"}, err: "/usr/bin/sh is a shell"},
 		"swapped": {files: []string{libc}, lie: func(l v1.Layer) v1.Layer { return otherBytes{l, "other bytes"} },
-			err: "the registry sent 11 bytes"},
+			err: "its source has 11 bytes"},
 		"endless": {files: []string{libc}, lie: func(l v1.Layer) v1.Layer { return otherBytes{l, strings.Repeat("x", 1<<20)} },
-			err: "the registry sent"},
+			err: "its source has"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base, text := baseOf(t, tc.lie, layer(t, append(slices.Clone(merged), tc.files...)...))

@@ -119,7 +119,7 @@ func dependencies(in Input) []dependency {
 	if in.Base != nil {
 		_, digest, _ := strings.Cut(in.Base.Reference, "@")
 		list = append(list, dependency{
-			Name: "base image", URI: "oci://" + in.Base.Reference, Digest: sha256(digest),
+			Name: "base image", URI: baseURI(in.Base.Reference), Digest: sha256(digest),
 			Annotations: map[string]string{"signed-by": strings.Join(in.Base.SignedBy, ", ")},
 		})
 	}
@@ -151,6 +151,15 @@ func dependencies(in Input) []dependency {
 		list = append(list, dependency{Name: name, Digest: sha256(in.Programs[name])})
 	}
 	return list
+}
+
+// baseURI names an image in a registry by where it is, and one in a directory,
+// which is nowhere for others, by what it is.
+func baseURI(reference string) string {
+	if strings.HasPrefix(reference, "oci:") {
+		return sbom.OCIPURL(reference)
+	}
+	return "oci://" + reference
 }
 
 func sha256(digest string) map[string]string {

@@ -256,9 +256,13 @@ func DebPURL(p *spec.Package, release string) string {
 	return s
 }
 
-// OCIPURL gives the package URL of an image, REGISTRY/REPOSITORY@DIGEST.
+// OCIPURL gives the package URL of an image, REGISTRY/REPOSITORY@DIGEST or
+// oci:DIR@DIGEST, of which only the last element of the directory is told.
 func OCIPURL(reference string) string {
 	repository, digest, _ := strings.Cut(reference, "@")
+	if dir, ok := strings.CutPrefix(repository, "oci:"); ok {
+		return fmt.Sprintf("pkg:oci/%s@%s", escape(path.Base(dir)), escape(digest))
+	}
 	return fmt.Sprintf("pkg:oci/%s@%s?repository_url=%s", escape(path.Base(repository)), escape(digest), escape(repository))
 }
 

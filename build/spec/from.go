@@ -9,12 +9,26 @@ import (
 // From is the image that a definition starts from, and whose signature it must
 // have: of a key, or of an identity that an issuer vouches for.
 type From struct {
-	Image string `json:"image"` // REGISTRY/REPOSITORY@sha256:HEX
+	// Image is REGISTRY/REPOSITORY@sha256:HEX, or oci:DIR@sha256:HEX for a layout
+	// directory beside the definition.
+	Image string `json:"image"`
 	// Key is a public key: a file beside the definition, PEM text, or a key of a
 	// KMS such as awskms://ALIAS.
 	Key      string `json:"key,omitempty"`
 	Identity string `json:"identity,omitempty"`
 	Issuer   string `json:"issuer,omitempty"`
+	// TrustedRoot is a trusted_root.json beside the definition by which the
+	// identity's certificate is judged, of a private sigstore instance or the
+	// public one: with it nothing is asked of the network.
+	TrustedRoot string `json:"trusted-root,omitempty"`
+}
+
+// InLayout reports whether the image is in a directory and not in a registry.
+func (f *From) InLayout() bool { return strings.HasPrefix(f.Image, "oci:") }
+
+// Offline reports whether the image can be verified without a network.
+func (f *From) Offline() bool {
+	return f.InLayout() && (f.TrustedRoot != "" || f.Key != "" && !strings.Contains(f.Key, "://"))
 }
 
 // Digest gives the "sha256:HEX" that the image is named by.
@@ -32,6 +46,7 @@ func (p *parser) from(n *yaml.Node, d *Definition) {
 	p.mapping(n, "from", fields{
 		"image": p.text("image", &d.From.Image), "key": p.text("key", &d.From.Key),
 		"identity": p.text("identity", &d.From.Identity), "issuer": p.text("issuer", &d.From.Issuer),
+		"trusted-root": p.text("trusted-root", &d.From.TrustedRoot),
 	})
 }
 
@@ -47,8 +62,8 @@ func (d *Definition) finishFrom(fail func([]string, string, ...any)) {
 		fail([]string{"from"}, `from: "image" is missing`)
 	case digest == "":
 		fail([]string{"from", "image"}, "%q names no digest, and a tag may move: hardstand verify %s --key FILE prints the digest, to be written as REGISTRY/REPOSITORY@sha256:HEX", f.Image, f.Image)
-	case !ok || len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" || !strings.Contains(repository, "/"):
-		fail([]string{"from", "image"}, "%q is not of the form REGISTRY/REPOSITORY@sha256:HEX", f.Image)
+	case !ok || !validSHA256(sum) || !f.InLayout() && !strings.Contains(repository, "/") || repository == "oci:" || strings.ContainsAny(repository, "\n\r\x00"):
+		fail([]string{"from", "image"}, "%q is not of the form REGISTRY/REPOSITORY@sha256:HEX or oci:DIR@sha256:HEX", f.Image)
 	}
 	keyless := f.Identity != "" || f.Issuer != ""
 	switch {
@@ -58,6 +73,8 @@ func (d *Definition) finishFrom(fail func([]string, string, ...any)) {
 		fail([]string{"from"}, `from: "key" excludes "identity" and "issuer"`)
 	case keyless && (f.Identity == "" || f.Issuer == ""):
 		fail([]string{"from"}, `from: "identity" and "issuer" belong together`)
+	case f.TrustedRoot != "" && !keyless:
+		fail([]string{"from"}, `from: "trusted-root" is of use with "identity" and "issuer" only`)
 	}
 	if d.Bare || d.Compat != "" {
 		fail([]string{"from"}, `an image that starts from another takes that one's configuration: "bare" and "compat" do not go with "from"`)

@@ -37,6 +37,13 @@ func openFrom(f *cli.Frame) composer.OpenFrom {
 }
 
 func verifiedBase(ctx context.Context, f *cli.Frame, from *spec.From, dir string) (*build.Base, error) {
+	opts, err := fromTrust(ctx, f, from, dir)
+	if err != nil {
+		return nil, err
+	}
+	if from.InLayout() {
+		return layoutBase(ctx, from, dir, opts)
+	}
 	ref, err := registry.ParseReference(from.Image)
 	if err != nil {
 		return nil, err
@@ -45,22 +52,49 @@ func verifiedBase(ctx context.Context, f *cli.Frame, from *spec.From, dir string
 	if !ok {
 		return nil, errors.New("it names no digest")
 	}
-	opts, err := fromTrust(ctx, f, from, dir)
-	if err != nil {
-		return nil, err
-	}
 	report, err := registry.Verify(ctx, digest, registry.Remote{}, opts)
 	if err != nil {
 		return nil, err
 	}
+	index, img, err := registry.Image(ctx, digest, registry.Remote{})
+	if err != nil {
+		return nil, err
+	}
 	b := &build.Base{Reference: from.Image, SignedBy: signers(report)}
-	b.Index, err = openIndex(ctx, digest)
+	b.Index, err = asIndex(index, img)
+	return b, err
+}
+
+// layoutBase is verifiedBase for an image in a directory, which stays open: the
+// build reads its layers when it needs them, and compares their digests.
+func layoutBase(ctx context.Context, from *spec.From, dir string, opts sign.VerifyOptions) (*build.Base, error) {
+	name := strings.TrimPrefix(from.Image, layoutPrefix)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	l, digest, err := openLayout(name)
+	if err != nil {
+		return nil, err
+	}
+	report, err := sign.Verify(ctx, l, digest, opts)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	index, img, err := l.Image(digest)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	b := &build.Base{Reference: from.Image, SignedBy: signers(report)}
+	b.Index, err = asIndex(index, img)
 	return b, err
 }
 
 // fromTrust reads whose signature the image must have.
 func fromTrust(ctx context.Context, f *cli.Frame, from *spec.From, dir string) (sign.VerifyOptions, error) {
-	trust := trustOptions{identity: from.Identity, issuer: from.Issuer}
+	trust := trustOptions{identity: from.Identity, issuer: from.Issuer, trustedRoot: from.TrustedRoot}
+	if trust.trustedRoot != "" && !filepath.IsAbs(trust.trustedRoot) {
+		trust.trustedRoot = filepath.Join(dir, trust.trustedRoot)
+	}
 	if !strings.HasPrefix(strings.TrimSpace(from.Key), "-----BEGIN") {
 		if from.Key != "" {
 			file := from.Key
@@ -88,11 +122,10 @@ func signers(r sign.Report) []string {
 	return slices.Compact(list)
 }
 
-// openIndex opens an index by its digest, or makes one of a single image.
-func openIndex(ctx context.Context, digest name.Digest) (v1.ImageIndex, error) {
-	index, img, err := registry.Image(ctx, digest, registry.Remote{})
-	if err != nil || index != nil {
-		return index, err
+// asIndex makes an index of a single image.
+func asIndex(index v1.ImageIndex, img v1.Image) (v1.ImageIndex, error) {
+	if index != nil {
+		return index, nil
 	}
 	config, err := img.ConfigFile()
 	if err != nil {

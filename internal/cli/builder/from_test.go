@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hardstand/hardstand/sign/layout"
 )
 
 // child writes definitions that start from a published image, by the digest that
@@ -46,4 +48,16 @@ func localDeb(ts *testscript.TestScript, _ bool, args []string) {
 	sum := sha256.Sum256([]byte(ts.ReadFile("agent.deb")))
 	text := strings.ReplaceAll(ts.ReadFile(args[0]+".in"), "SHA256", hex.EncodeToString(sum[:]))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// onLayout writes a definition that starts from the image of a layout, from
+// FILE.in: onlayout DIR FILE.
+func onLayout(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := layout.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer l.Close() //nolint:errcheck // opened for reading
+	digest, err := l.Digest("")
+	ts.Check(err)
+	text := strings.ReplaceAll(ts.ReadFile(args[1]+".in"), "DIGEST", digest.String())
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 }

@@ -86,7 +86,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HARDSTAND_MIRROR", filepath.Join(e.WorkDir, "mirror", "debian"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits, "child": child, "unsigned": unsigned, "localdeb": localDeb},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits, "child": child, "unsigned": unsigned, "localdeb": localDeb, "onlayout": onLayout, "keyless": keyless},
 	})
 }
 

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/sign"
-	"github.com/hardstand/hardstand/sign/registry"
 )
 
 type verifyOptions struct {
@@ -25,13 +23,17 @@ type verifyOptions struct {
 func verifyCommand(f *cli.Frame) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
-		Use:   "verify REGISTRY/REPOSITORY[:TAG|@DIGEST]",
+		Use:   "verify REGISTRY/REPOSITORY[:TAG|@DIGEST]|oci:DIR[@DIGEST]",
 		Short: "Check that an image is signed, by whom, and what is attested",
 		Long: `Check that an image and every platform of it are signed: with one of the keys, or
 keylessly by an identity that an issuer vouches for. An attestation about an image, such as its SBOM, is not a signature of
-it. Every refusal is explained, and the exit code is then 3.`,
+it. Every refusal is explained, and the exit code is then 3.
+
+The signatures of a layout are those that hardstand build --key writes beside
+its index.json, and what is attached to its images as in a registry.`,
 		Example: `  hardstand verify registry.example/base/static:1 --key hardstand.pub
   hardstand verify 127.0.0.1:5000/static:1 --key hardstand.pub --require spdx --layers --json
+  hardstand verify oci:static --key hardstand.pub --layers
   hardstand verify registry.example/base/static:1 --key hardstand.pub --require vulns,below=high,age=168h --vsa summary.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(cmd.Context(), f, o, args[0]) },
@@ -50,11 +52,7 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 		return err
 	}
 	opts.Layers = o.layers
-	ref, err := registry.ParseReference(arg)
-	if err != nil {
-		return cli.Usagef("%v", err)
-	}
-	report, err := registry.Verify(ctx, ref, registry.Remote{}, opts)
+	report, resource, err := verifyImage(ctx, arg, opts)
 	var refused *sign.RefusedError
 	if err != nil && !errors.As(err, &refused) {
 		return err
@@ -70,11 +68,11 @@ func runVerify(ctx context.Context, f *cli.Frame, o verifyOptions, arg string) e
 	if !o.json {
 		printReport(f, report, "")
 	}
-	return o.writeSummary(f, opts, ref, report)
+	return o.writeSummary(f, opts, resource, report)
 }
 
 // writeSummary says in a SLSA verification summary that an image was accepted.
-func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, ref name.Reference, report sign.Report) error {
+func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, resource string, report sign.Report) error {
 	if o.summary == "" {
 		return nil
 	}
@@ -83,7 +81,7 @@ func (o verifyOptions) writeSummary(f *cli.Frame, opts sign.VerifyOptions, ref n
 		policy = o.demands(opts.Keys)
 	}
 	summary, err := sign.NewVSA(report, sign.VSAOptions{
-		Verifier: build.SourceURL, Resource: "oci://" + ref.Context().Digest(report.Digest.String()).Name(), Policy: policy, Time: f.Now(),
+		Verifier: build.SourceURL, Resource: resource, Policy: policy, Time: f.Now(),
 	})
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ func (o *archiveOptions) openFrom(ctx context.Context, s *Source) error {
 	if from == nil || s.base != nil {
 		return nil
 	}
-	if o.offline {
-		return cli.Usagef("the image starts from %s, whose signature is read from its registry: do without --offline", from.Image)
+	if o.offline && !from.Offline() {
+		return cli.Usagef("the image starts from %s, whose signature is judged with the help of the network: do without --offline", from.Image)
 	}
 	var err error
 	s.base, err = o.From(ctx, from, s.dir)
