@@ -102,4 +102,4 @@ docs: ## generate docs/cli.md from the commands and docs/rules from the rules
 	@$(GO) run ./audit/catalog/gen docs
 
 clean: ## remove what the targets above made
-	rm -rf $(BIN) out build/payload/bin/*.zst build/payload/bin/manifest.json
+	rm -rf $(BIN) out build/payload/bin/*.gz build/payload/bin/*.zst build/payload/bin/manifest.json

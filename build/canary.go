@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -45,12 +44,12 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	}
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
 	key := cache.Key("canary", transformVersion, o.by.encoder, secret, img.shape(), fmt.Sprint(newest))
-	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
-		files, reg, err := plant(d, o, img, id, newest)
+	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
+		files, reg, err := plant(d, o, img, id, newest, w.zip.know)
 		if err != nil {
 			return nil, err
 		}
-		s, err := rootfs.WriteSegment(w, "tools", rootfs.Contents(files), rootfs.Rules{})
+		s, err := rootfs.WriteSegment(w, "tools", rootfs.Contents(files), rootfs.Rules{Began: w.zip.began})
 		return &segment{Segment: s, Register: reg}, err
 	})
 	if err != nil {
@@ -83,15 +82,16 @@ func guardProgram(c *spec.Canary) string {
 
 // guard returns what to plant of the guard, nil for none. It watches the tokens
 // that are no pipes.
-func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []decoy.Pipe) (*decoy.Guard, error) {
+func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []decoy.Pipe, know func(*payload.Unpacked)) (*decoy.Guard, error) {
 	g := d.Canary.Guard
 	if g == nil {
 		return nil, nil
 	}
-	binary, err := payload.Read(guardProgram(d.Canary), p)
+	program, err := payload.Read(guardProgram(d.Canary), p)
 	if err != nil {
 		return nil, err
 	}
+	know(program)
 	watched := slices.Clone(g.Watch)
 	if tokens != nil {
 		for _, t := range tokens.Tokens {
@@ -100,7 +100,7 @@ func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []
 			}
 		}
 	}
-	return &decoy.Guard{Binary: binary, Path: g.Path, Allowed: g.Allow, Deny: g.Deny, Watched: watched, Pipes: pipes}, nil
+	return &decoy.Guard{Binary: program.Data, Path: g.Path, Allowed: g.Allow, Deny: g.Deny, Watched: watched, Pipes: pipes}, nil
 }
 
 // entrypoint is what the image starts: the definition's, below the guard if
@@ -113,8 +113,8 @@ func entrypoint(d *spec.Definition) []string {
 }
 
 // plant makes the files of decoys and tokens. A token whose kind the guard
-// serves as a named pipe is one.
-func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) ([]rootfs.Content, *Register, error) {
+// serves as a named pipe is one. know is told of the programs in them.
+func plant(d *spec.Definition, o Options, img *Image, id string, newest int64, know func(*payload.Unpacked)) ([]rootfs.Content, *Register, error) {
 	reg := &Register{Build: id}
 	var tokens []rootfs.Content
 	var pipes []decoy.Pipe
@@ -127,16 +127,17 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64) (
 	if len(d.Canary.Decoys) == 0 {
 		return tokens, reg, nil
 	}
-	binary, err := payload.Read(decoyProgram(d.Canary), img.Platform)
+	program, err := payload.Read(decoyProgram(d.Canary), img.Platform)
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := guard(d, img.Platform, reg.Tokens, pipes)
+	know(program)
+	g, err := guard(d, img.Platform, reg.Tokens, pipes, know)
 	if err != nil {
 		return nil, nil, err
 	}
 	r, err := decoy.Emit(decoy.Options{
-		Binary: binary, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
+		Binary: program.Data, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
 		Tier: d.Canary.Tier, Pad: d.Canary.Pad, Decoys: decoys(d.Canary), Each: settings(d.Canary), Exclude: exclude(d), Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
 		OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector, CA: []byte(d.Canary.CA), Zone: d.Canary.Zone,
 	})

@@ -10,12 +10,14 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/hardstand/hardstand/build/payload"
+	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
 // Encoder names the compressor whose bytes end up in layers. Another version
 // may compress differently, so it is part of every key and of the provenance.
-const Encoder = "github.com/klauspost/compress v1.20.3 gzip level 6"
+const Encoder = "github.com/klauspost/compress v1.20.3 gzip level 6, programs level 9"
 
 const zstdEncoder = "github.com/klauspost/compress v1.20.3 zstd default level"
 
@@ -91,6 +93,11 @@ type packer struct {
 	to      io.Writer
 	block   *[]byte // of blocks
 	pending []chan packed
+	// programs are those whose blocks are compressed already. left is how much
+	// is missing of the file that is being written, if it may be one of them,
+	// and at how much of it there is.
+	programs []*payload.Unpacked
+	left, at int64
 }
 
 type packed struct {
@@ -110,12 +117,40 @@ func newPacker(c codec, to io.Writer) *packer {
 	return &packer{codec: c, to: to, block: emptyBlock()}
 }
 
+// know names a program whose blocks need no compressing. Other compressions
+// than gzip have no use for it.
+func (p *packer) know(u *payload.Unpacked) {
+	if p.codec.name == "gzip" {
+		p.programs = append(p.programs, u)
+	}
+}
+
+// began is told that the next bytes are a file. One that may be of a program
+// is cut into blocks like the program.
+func (p *packer) began(e rootfs.Entry) {
+	if len(p.programs) > 0 && e.Size >= payload.BlockSize {
+		p.left, p.at = e.Size, 0
+	}
+}
+
 func (p *packer) Write(data []byte) (int, error) {
 	total := len(data)
+	if p.left > 0 && p.at == 0 && len(*p.block) > 0 { // what stands before the file
+		if err := p.flush(); err != nil {
+			return 0, err
+		}
+	}
 	for len(data) > 0 {
-		n := min(len(data), blockSize-len(*p.block))
+		room := blockSize
+		if p.left > 0 {
+			room = int(min(payload.BlockSize, p.left+int64(len(*p.block))))
+		}
+		n := min(len(data), room-len(*p.block))
 		*p.block, data = append(*p.block, data[:n]...), data[n:]
-		if len(*p.block) == blockSize {
+		if p.left > 0 {
+			p.at, p.left = p.at+int64(n), p.left-int64(n)
+		}
+		if len(*p.block) == room {
 			if err := p.flush(); err != nil {
 				return 0, err
 			}
@@ -124,10 +159,32 @@ func (p *packer) Write(data []byte) (int, error) {
 	return total, nil
 }
 
+// known returns the compressed form of the block that ends at p.at, if a
+// program has it there.
+func (p *packer) known() []byte {
+	start := p.at - int64(len(*p.block))
+	i := int(start / payload.BlockSize)
+	for _, u := range p.programs {
+		if p.at > 0 && i < len(u.Blocks) && bytes.Equal(*p.block, u.Data[start:min(start+payload.BlockSize, int64(len(u.Data)))]) {
+			return u.Blocks[i]
+		}
+	}
+	return nil
+}
+
 // flush hands the block to a compressor and starts another.
 func (p *packer) flush() error {
 	block, result := p.block, make(chan packed, 1)
+	known := p.known()
 	p.block, p.pending = emptyBlock(), append(p.pending, result)
+	if p.left == 0 {
+		p.at = 0
+	}
+	if known != nil {
+		blocks.Put(block)
+		result <- packed{known, nil}
+		return p.drain(maxPending)
+	}
 	compressors <- struct{}{}
 	go func() {
 		data, err := p.codec.compress(*block)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -28,17 +27,19 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 	}
 	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
 	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
-	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
-		data, err := payload.Read(name, platform)
+	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
+		program, err := payload.Read(name, platform)
 		if err != nil {
 			return nil, err
 		}
+		w.zip.know(program)
+		data := program.Data
 		if p.Remote {
 			if data, err = allowRemote(data); err != nil {
 				return nil, err
 			}
 		}
-		s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{})
+		s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{Began: w.zip.began})
 		return &segment{Segment: s}, err
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 		return nil, errors.New("ca-certificates-java needs the package ca-certificates, whose certificates the keystore holds")
 	}
 	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Tar), fmt.Sprint(newest))
-	return cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
+	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		bundle, err := readBlob(o.Cache, debs[i].Tar, effect.BundlePath)
 		if err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "6"
+const transformVersion = "7"
 
 // segment is a rootfs.Segment with the blobs that hold it.
 type segment struct {
@@ -109,7 +109,7 @@ func (s *segment) discard(c *cache.Cache) {
 var inFlight singleflight.Group
 
 // cachedSegment returns the segment stored under key, or makes and stores it.
-func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(*segmentWriter) (*segment, error)) (*segment, error) {
 	s, err, _ := inFlight.Do(o.Cache.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(ctx, o, key, write) })
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(
 	return s.(*segment), nil
 }
 
-func makeSegment(ctx context.Context, o Options, key cache.Digest, write func(io.Writer) (*segment, error)) (*segment, error) {
+func makeSegment(ctx context.Context, o Options, key cache.Digest, write func(*segmentWriter) (*segment, error)) (*segment, error) {
 	if data, err := o.Cache.Record(key); err == nil {
 		var s segment
 		if json.Unmarshal(data, &s) == nil && s.Segment != nil && o.Cache.Stat(s.Tar, s.TarSize) && o.Cache.Stat(s.Packed, s.PackedSize) {
@@ -150,7 +150,7 @@ func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) 
 		return nil, err
 	}
 	key := cache.Key(append([]string{"segment", transformVersion, o.by.encoder, p.Name, p.SHA256}, drop...)...)
-	s, err := cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
+	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		file, err := o.fetchDeb(ctx, p, digest)
 		if err != nil {
 			return nil, err
@@ -311,7 +311,7 @@ func contentSegment(ctx context.Context, o Options, owner string, list []rootfs.
 		h.Write(f.Data)
 	}
 	key := cache.Key("content", transformVersion, o.by.encoder, owner, string(cache.HashOf(h)))
-	return cachedSegment(ctx, o, key, func(w io.Writer) (*segment, error) {
+	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		programs := &inspector{}
 		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{Inspect: programs.file})
 		if err != nil {

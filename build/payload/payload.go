@@ -5,14 +5,18 @@
 package payload
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"runtime"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/spec"
@@ -46,6 +50,35 @@ type Program struct {
 	SHA256  cache.Digest `json:"sha256"` // of the unpacked program
 	Size    int64        `json:"size"`
 	Version string       `json:"version"` // of the module, as the build recorded it
+	// Packed are the lengths of its compressed blocks, which stand in the file
+	// one after the other: each holds BlockSize bytes, the last what is left.
+	Packed []int `json:"packed"`
+}
+
+// BlockSize is how much of a program is one gzip member (RFC 1952, section
+// 2.2), in bytes. Members go into layers as they are. One that a build
+// patches is compressed anew, which is why they are small.
+const BlockSize = 256 << 10
+
+// Pack compresses a program.
+func Pack(data []byte) (packed []byte, lengths []int, err error) {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, nil, err
+	}
+	for start := 0; start < len(data); start += BlockSize {
+		before := out.Len()
+		z.Reset(&out)
+		if _, err := z.Write(data[start:min(start+BlockSize, len(data))]); err != nil {
+			return nil, nil, err
+		}
+		if err := z.Close(); err != nil {
+			return nil, nil, err
+		}
+		lengths = append(lengths, out.Len()-before)
+	}
+	return out.Bytes(), lengths, nil
 }
 
 // FileName is the name below bin of a program for a platform.
@@ -54,7 +87,7 @@ func FileName(name string, p spec.Platform) string {
 	if p.Variant != "" {
 		s += "-" + p.Variant
 	}
-	return s + ".zst"
+	return s + ".gz"
 }
 
 var manifest = sync.OnceValues(func() (map[string]Program, error) {
@@ -102,8 +135,14 @@ func Lookup(name string, p spec.Platform) (Program, error) {
 	return prog, nil
 }
 
+// Unpacked is a program and the compressed blocks of it.
+type Unpacked struct {
+	Data   []byte
+	Blocks [][]byte
+}
+
 // Read unpacks a program and checks its digest.
-func Read(name string, p spec.Platform) ([]byte, error) {
+func Read(name string, p spec.Platform) (*Unpacked, error) {
 	prog, err := Lookup(name, p)
 	if err != nil {
 		return nil, err
@@ -112,17 +151,43 @@ func Read(name string, p spec.Platform) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
 	}
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxProgram))
+	u, err := unpack(prog, packed)
 	if err != nil {
 		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
 	}
-	defer z.Close()
-	data, err := z.DecodeAll(packed, make([]byte, 0, min(prog.Size, maxProgram)))
-	if err != nil {
-		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
+	return u, nil
+}
+
+// unpack unpacks the blocks side by side.
+func unpack(prog Program, packed []byte) (*Unpacked, error) {
+	if prog.Size < 0 || prog.Size > maxProgram || int64(len(prog.Packed)) != (prog.Size+BlockSize-1)/BlockSize {
+		return nil, fmt.Errorf("%d blocks do not make %d bytes", len(prog.Packed), prog.Size)
 	}
-	if got := cache.Sum(data); got != prog.SHA256 {
-		return nil, fmt.Errorf("read %s for %s: %w", name, p, cache.ErrDigest)
+	u := &Unpacked{Data: make([]byte, prog.Size)}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, n := range prog.Packed {
+		if n < 0 || n > len(packed) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		var block []byte
+		block, packed = packed[:n:n], packed[n:]
+		u.Blocks = append(u.Blocks, block)
+		to := u.Data[i*BlockSize : min((i+1)*BlockSize, len(u.Data))]
+		g.Go(func() error {
+			z, err := gzip.NewReader(bytes.NewReader(block))
+			if err != nil {
+				return err
+			}
+			_, err = io.ReadFull(z, to)
+			return err
+		})
 	}
-	return data, nil
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if len(packed) > 0 || cache.Sum(u.Data) != prog.SHA256 {
+		return nil, cache.ErrDigest
+	}
+	return u, nil
 }

@@ -24,10 +24,11 @@ func TestEmbeddedPrograms(t *testing.T) {
 			t.Errorf("%s gets %s for want of the plain probe", platform, got)
 		}
 		for _, name := range names {
-			data, err := payload.Read(name, platform)
+			program, err := payload.Read(name, platform)
 			if err != nil {
 				t.Fatalf("%v (make payload builds the programs)", err)
 			}
+			data := program.Data
 			f, err := elf.NewFile(bytes.NewReader(data))
 			if err != nil {
 				t.Fatal(err)

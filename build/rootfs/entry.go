@@ -129,6 +129,8 @@ type Rules struct {
 	Take func(e Entry, body io.Reader) (bool, error)
 	// Inspect returns a writer that a kept file is copied to, or nil.
 	Inspect func(e Entry) io.Writer
+	// Began is told that the next bytes written are a file's contents.
+	Began func(e Entry)
 	// Add returns files to write after the others.
 	Add func() ([]Content, error)
 }
@@ -142,7 +144,7 @@ type Content struct {
 
 // WriteSegment copies a source to w under the rules and describes the result.
 func WriteSegment(w io.Writer, owner string, src Source, rules Rules) (*Segment, error) {
-	s := &segmentWriter{tar: tar.NewWriter(w), segment: &Segment{Owner: owner}, kept: map[string]bool{}}
+	s := &segmentWriter{tar: tar.NewWriter(w), segment: &Segment{Owner: owner}, kept: map[string]bool{}, began: rules.Began}
 	for {
 		e, err := src.Next()
 		if errors.Is(err, io.EOF) {
@@ -180,6 +182,7 @@ type segmentWriter struct {
 	tar     *tar.Writer
 	segment *Segment
 	kept    map[string]bool
+	began   func(Entry)
 }
 
 func (s *segmentWriter) copy(e Entry, src io.Reader, rules Rules) error {
@@ -221,6 +224,9 @@ func (s *segmentWriter) write(e Entry, body io.Reader) error {
 		return err
 	}
 	if e.Type == File {
+		if s.began != nil {
+			s.began(e)
+		}
 		sum := sha256.New()
 		n, err := io.Copy(io.MultiWriter(s.tar, sum), io.LimitReader(body, e.Size))
 		if err != nil {

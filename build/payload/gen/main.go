@@ -15,8 +15,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/payload"
 	"github.com/hardstand/hardstand/build/spec"
@@ -67,7 +65,27 @@ func run(platforms, lesser, version string) error {
 	if err != nil {
 		return err
 	}
+	if err := removeOthers(manifest); err != nil {
+		return err
+	}
 	return writeChanged("manifest.json", append(data, '\n'))
+}
+
+// removeOthers removes programs of an earlier run, which would be embedded too.
+func removeOthers(manifest map[string]payload.Program) error {
+	entries, err := os.ReadDir(outDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, ok := manifest[e.Name()]; ok || e.Name() == "manifest.json" || e.Name() == "README" {
+			continue
+		}
+		if err := os.Remove(filepath.Join(outDir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func compile(manifest map[string]payload.Program, p spec.Platform, programs []string, version string) error {
@@ -89,11 +107,11 @@ func unpackProbes(dir string) error {
 		p.Variant = "v7"
 	}
 	for _, name := range []string{payload.Probe, payload.ProbePlain} {
-		data, err := payload.Read(name, p)
+		program, err := payload.Read(name, p)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), program.Data, 0o755); err != nil {
 			return err
 		}
 	}
@@ -118,12 +136,12 @@ func build(name string, p spec.Platform) (payload.Program, error) {
 	if err != nil {
 		return payload.Program{}, err
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
+	packed, lengths, err := payload.Pack(data)
 	if err != nil {
 		return payload.Program{}, err
 	}
-	return payload.Program{SHA256: cache.Sum(data), Size: int64(len(data))},
-		writeChanged(payload.FileName(name, p), z.EncodeAll(data, nil))
+	return payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Packed: lengths},
+		writeChanged(payload.FileName(name, p), packed)
 }
 
 // Command gives the arguments and environment with which the go command
