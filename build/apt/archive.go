@@ -11,6 +11,7 @@ package apt
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -174,11 +175,11 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 	if err != nil {
 		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
 	}
-	out, err := unpack(data, suffix, plain.size)
+	out, got, err := unpack(data, suffix, plain.size)
 	if err != nil {
 		return nil, fmt.Errorf("suite %s: unpack %s: %w", r.Suite, name, err)
 	}
-	if got := cache.Sum(out); got != plain.digest {
+	if got != plain.digest {
 		return nil, fmt.Errorf("suite %s: unpack %s: %w: want sha256:%s, got sha256:%s", r.Suite, name, cache.ErrDigest, plain.digest, got)
 	}
 	return out, nil
@@ -212,7 +213,11 @@ func (r *Release) packed(name string) (indexFile, string, bool) {
 // xzDictMax bounds the memory an xz stream may ask for.
 const xzDictMax = 64 << 20
 
-func unpack(data []byte, suffix string, size int64) ([]byte, error) {
+// unpackStep is how much is unpacked before it is hashed, in bytes.
+const unpackStep = 1 << 20
+
+// unpack unpacks an index, and hashes what is unpacked at the same time.
+func unpack(data []byte, suffix string, size int64) ([]byte, cache.Digest, error) {
 	var z io.Reader
 	var err error
 	if suffix == ".xz" {
@@ -221,16 +226,33 @@ func unpack(data []byte, suffix string, size int64) ([]byte, error) {
 		z, err = gzip.NewReader(bytes.NewReader(data))
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	out := make([]byte, size)
-	if _, err := io.ReadFull(z, out); err != nil {
-		return nil, fmt.Errorf("shorter than the %d bytes announced: %w", size, err)
+	steps, sum := make(chan []byte, size/unpackStep+1), make(chan cache.Digest)
+	go func() {
+		h := sha256.New()
+		for step := range steps {
+			h.Write(step)
+		}
+		sum <- cache.HashOf(h)
+	}()
+	for rest := out; len(rest) > 0 && err == nil; {
+		step := rest[:min(unpackStep, len(rest))]
+		if _, err = io.ReadFull(z, step); err == nil {
+			rest = rest[len(step):]
+			steps <- step
+		}
+	}
+	close(steps)
+	digest := <-sum
+	if err != nil {
+		return nil, "", fmt.Errorf("shorter than the %d bytes announced: %w", size, err)
 	}
 	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1)); err != nil || n > 0 {
-		return nil, errors.Join(fmt.Errorf("longer than the %d bytes announced", size), err)
+		return nil, "", errors.Join(fmt.Errorf("longer than the %d bytes announced", size), err)
 	}
-	return out, nil
+	return out, digest, nil
 }
 
 // Deb is a package as a lock or an index names it.

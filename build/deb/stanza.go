@@ -148,7 +148,11 @@ func wellFormed(s []byte) error {
 			}
 			continue
 		}
-		if i := bytes.IndexByte(line, ':'); i <= 0 || bytes.ContainsAny(line[:i], " \t") {
+		i := 0
+		for i < len(line) && line[i] != ':' && line[i] != ' ' && line[i] != '\t' {
+			i++
+		}
+		if i == 0 || i == len(line) || line[i] != ':' {
 			return fmt.Errorf("line %.60q is not a field", line)
 		}
 	}

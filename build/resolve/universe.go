@@ -9,9 +9,12 @@ package resolve
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/hardstand/hardstand/build/deb"
 )
@@ -48,38 +51,151 @@ func NewUniverse(arch string) *Universe {
 // data. A stanza that names no package is an error.
 func (u *Universe) Add(suite string, data []byte) error {
 	u.suites, u.sorted = append(u.suites, suite), false
-	for s, err := range deb.Stanzas(data) {
-		if err != nil {
-			return fmt.Errorf("read index of %s: %w", suite, err)
+	found, err := u.read(suite, data)
+	if err != nil {
+		return fmt.Errorf("read index of %s: %w", suite, err)
+	}
+	if len(u.packages) == 0 { // the largest index comes first: growing the map costs more than filling it
+		n := 0
+		for _, list := range found {
+			n += len(list.packages)
 		}
-		p := &Package{Suite: suite, Stanza: s}
-		var provides []byte
-		for line := range bytes.Lines(s) {
-			switch {
-			case field(line, "Package: ", &p.Name), field(line, "Version: ", &p.Version), field(line, "Architecture: ", &p.Arch):
-			case bytes.HasPrefix(line, []byte("Provides: ")):
-				provides = line[len("Provides: "):]
+		u.packages = make(map[string][]*Package, n)
+	}
+	for _, list := range found {
+		for i, p := range list.packages {
+			if _, ok := u.packages[p.Name]; !ok {
+				u.packages[p.Name] = list.packages[i : i+1 : i+1] // most names have one version
+				continue
+			}
+			u.packages[p.Name] = append(u.packages[p.Name], p)
+		}
+		for _, p := range list.provides {
+			u.provides[p.name] = append(u.provides[p.name], p.provider)
+		}
+	}
+	return nil
+}
+
+// listed is what a part of an index says.
+type listed struct {
+	packages []*Package
+	provides []provided
+}
+
+type provided struct {
+	name string
+	provider
+}
+
+// partSize is how much of an index one goroutine reads at least, in bytes.
+const partSize = 1 << 20
+
+// read reads an index in parts, side by side.
+func (u *Universe) read(suite string, data []byte) ([]listed, error) {
+	var parts [][]byte
+	size := max(partSize, len(data)/runtime.GOMAXPROCS(0)+1)
+	for rest := data; len(rest) > 0; {
+		end := len(rest)
+		if size < len(rest) {
+			if i := bytes.Index(rest[size:], []byte("\n\n")); i >= 0 {
+				end = size + i + 2
 			}
 		}
-		if p.Arch != "all" && p.Arch != u.arch {
+		parts, rest = append(parts, rest[:end]), rest[end:]
+	}
+	found, errs := make([]listed, len(parts)), make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() { found[i], errs[i] = u.readPart(suite, part) })
+	}
+	wg.Wait()
+	if errors.Join(errs...) == nil {
+		return found, nil
+	}
+	all, err := u.readPart(suite, data) // so that the error counts lines from the start
+	return []listed{all}, err
+}
+
+func (u *Universe) readPart(suite string, data []byte) (listed, error) {
+	var l listed
+	var slab []Package // one allocation for many
+	for s, err := range deb.Stanzas(data) {
+		if err != nil {
+			return listed{}, err
+		}
+		p := Package{Suite: suite, Stanza: s}
+		provides, err := p.read(u.arch)
+		if err != nil {
+			return listed{}, err
+		}
+		if p.Arch == "" {
 			continue
 		}
-		if err := s.Check(); err != nil {
-			return fmt.Errorf("read index of %s: %w", suite, err)
+		if len(slab) == 0 {
+			slab = make([]Package, 1024)
 		}
-		u.packages[p.Name] = append(u.packages[p.Name], p)
+		kept := &slab[0]
+		slab, *kept = slab[1:], p
+		l.packages = append(l.packages, kept)
 		if provides == nil {
 			continue
 		}
 		clauses, err := deb.ParseRelations(string(provides), u.arch)
 		if err != nil {
-			return fmt.Errorf("read index of %s: package %s: Provides: %w", suite, p.Name, err)
+			return listed{}, fmt.Errorf("package %s: Provides: %w", p.Name, err)
 		}
 		for _, c := range clauses {
-			u.provides[c[0].Name] = append(u.provides[c[0].Name], provider{p, c[0].Version})
+			l.provides = append(l.provides, provided{c[0].Name, provider{kept, c[0].Version}})
 		}
 	}
-	return nil
+	return l, nil
+}
+
+// read sets the fields that every candidate needs and returns Provides. The
+// architecture stays empty if it is another one.
+func (p *Package) read(arch string) (provides []byte, err error) {
+	var name, version, own []byte
+	for rest := []byte(p.Stanza); len(rest) > 0; {
+		line := rest
+		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+			line, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = nil
+		}
+		switch line[0] {
+		case 'P':
+			if value, ok := bytes.CutPrefix(line, []byte("Package: ")); ok {
+				name = value
+			} else if value, ok := bytes.CutPrefix(line, []byte("Provides: ")); ok {
+				provides = value
+			}
+		case 'V':
+			if value, ok := bytes.CutPrefix(line, []byte("Version: ")); ok {
+				version = value
+			}
+		case 'A':
+			if value, ok := bytes.CutPrefix(line, []byte("Architecture: ")); ok {
+				own = bytes.TrimSpace(value)
+			}
+		}
+	}
+	switch string(own) {
+	case "all":
+		p.Arch = "all"
+	case arch:
+		p.Arch = arch
+	default:
+		return nil, nil
+	}
+	p.Name, p.Version = string(bytes.TrimSpace(name)), string(bytes.TrimSpace(version))
+	if !deb.ValidName(p.Name) {
+		return nil, fmt.Errorf("bad package name %q", p.Name)
+	}
+	if !deb.ValidVersion(p.Version) {
+		return nil, fmt.Errorf("package %s: bad version %q", p.Name, p.Version)
+	}
+	return provides, nil
 }
 
 // Install adds packages that are there already, in the form of dpkg's database:
@@ -120,14 +236,6 @@ func (u *Universe) Replace(from string, data []byte) error {
 	}
 	u.suites, u.sorted = append(u.suites, from), false
 	return nil
-}
-
-func field(line []byte, prefix string, value *string) bool {
-	if !bytes.HasPrefix(line, []byte(prefix)) {
-		return false
-	}
-	*value = string(bytes.TrimSpace(line[len(prefix):]))
-	return true
 }
 
 // sort makes the order of candidates independent of the order of Add.
