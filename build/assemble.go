@@ -432,17 +432,23 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 		layers[i] = l
 		img.Size += l.Size
 	}
+	var work errgroup.Group
+	var done atomic.Int64
 	for i, g := range groups {
-		var err error
-		at := len(below) + i
-		if layers[at], err = layerOf(ctx, o.Cache, o.by, img.Tree, g); err != nil {
+		work.Go(func() (err error) {
+			layers[len(below)+i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g)
+			o.report(Step{img.Platform, "layers", int(done.Add(1)), len(groups)})
 			return err
-		}
-		o.report(Step{img.Platform, "layers", i + 1, len(groups)})
-		img.Size += layers[at].Size
+		})
 		if g.kind == appKind {
 			img.spent = g.segments
 		}
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	for _, l := range layers[len(below):] {
+		img.Size += l.Size
 	}
 	var err error
 	img.layers = layers
