@@ -205,23 +205,31 @@ func TestPublishSurvives(t *testing.T) {
 func TestReplicateSurvives(t *testing.T) {
 	source := serve(t, NewHandler(ServeOptions{}))
 	mustPublish(t, smallPublication(source, small(t)))
-	for _, kind := range []string{"killed-after", "swapped", "truncated", "says-present"} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			server := serve(t, NewHandler(ServeOptions{}))
-			enumerate(t, kind, func(t *testing.T, n int64, f *fault) {
-				tag := server.Repository.Registry.Repo(fmt.Sprintf("app%d", n)).Tag("1.0")
-				o := ReplicateOptions{Source: source, Targets: []name.Tag{tag}, Verify: smallPolicy(), Remote: quick()}
-				o.Remote.Jobs, o.Verify.Layers = 1, false
-				clean := o
-				o.Remote.Transport = f
-				_, err := Replicate(context.Background(), o)
-				survives(t, n, tag, err, func() error {
-					_, err := Replicate(context.Background(), clean)
-					return err
+	for _, kind := range faultKinds {
+		for registry, options := range map[string]ServeOptions{"referrers-api": {Immutable: true}, "referrers-tag": {NoReferrers: true}} {
+			if options.NoReferrers && !strings.HasPrefix(kind, "killed") {
+				continue
+			}
+			t.Run(kind+"/"+registry, func(t *testing.T) {
+				t.Parallel()
+				server := serve(t, NewHandler(options))
+				enumerate(t, kind, func(t *testing.T, n int64, f *fault) {
+					tag := server.Repository.Registry.Repo(fmt.Sprintf("app%d", n)).Tag("1.0")
+					o := ReplicateOptions{Source: source, Targets: []name.Tag{tag}, Verify: smallPolicy(), Remote: quick()}
+					o.Remote.Jobs, o.Verify.Layers = 1, false
+					clean := o
+					o.Remote.Transport = f
+					_, err := Replicate(context.Background(), o)
+					if err != nil && (kind == "500" || kind == "429" || strings.HasPrefix(kind, "dropped")) {
+						t.Errorf("request %d: not repeated: %v", n, err)
+					}
+					survives(t, n, tag, err, func() error {
+						_, err := Replicate(context.Background(), clean)
+						return err
+					})
 				})
 			})
-		})
+		}
 	}
 }
 
