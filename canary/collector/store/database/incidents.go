@@ -84,9 +84,20 @@ func fill(to *string, value string) {
 	}
 }
 
-func better(a, b store.Proof) bool {
-	rank := map[store.Proof]int{store.ProofNone: 1, store.ProofName: 2, store.ProofSecret: 3, store.ProofKey: 4}
-	return rank[a] > rank[b]
+func better(a, b store.Proof) bool { return rank(a) > rank(b) }
+
+func rank(p store.Proof) int {
+	switch p {
+	case store.ProofNone:
+		return 1
+	case store.ProofName:
+		return 2
+	case store.ProofSecret:
+		return 3
+	case store.ProofKey:
+		return 4
+	}
+	return 0
 }
 
 // saveIncidents inserts new ones and updates the others.
