@@ -8,7 +8,10 @@ import (
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/audittest"
+	"github.com/hardstand/hardstand/audit/detect"
 	"github.com/hardstand/hardstand/audit/dockerfile"
+	"github.com/hardstand/hardstand/audit/workload"
+	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 )
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -30,7 +33,43 @@ var auditors = map[string]func(t *testing.T, dir string) []audit.Finding{
 		}
 		return res.Findings
 	},
+	"kubernetes": workloads(audit.Kubernetes),
+	"compose":    workloads(audit.Compose),
+	"ecs":        workloads(audit.ECS),
+	"docker":     workloads(audit.Docker),
 }
+
+// workloads judges the one file of a case that is not its expectations.
+func workloads(kind audit.Kind) func(t *testing.T, dir string) []audit.Finding {
+	return func(t *testing.T, dir string) []audit.Finding {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if f.Name() == "want" {
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := detect.Content(data); got != kind {
+				t.Errorf("%s/%s is taken for %q", kind, f.Name(), got)
+			}
+			res, err := workload.Audit(t.Context(), workload.Input{Name: f.Name(), Kind: kind, Data: data}, workload.Options{Compose: composefile.Read})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.Findings
+		}
+		t.Fatalf("an empty case in %s", dir)
+		return nil
+	}
+}
+
+// least is what precision and recall of every kind may not fall below.
+const least = 0.98
 
 const tableFile = "../../docs/audit-accuracy.md"
 
@@ -58,8 +97,15 @@ func TestCorpus(t *testing.T) {
 			t.Logf("%s/%s: missed: %s", c.Kind, c.Name, m)
 		}
 	}
-	if s := scores["dockerfile"]; s == nil || s.Files < 25 {
-		t.Errorf("fewer than 25 Dockerfiles: %+v", s)
+	for kind, files := range map[string]int{"dockerfile": 25, "kubernetes": 6, "compose": 3, "ecs": 3, "docker": 2} {
+		s := scores[kind]
+		if s == nil || s.Files < files {
+			t.Errorf("fewer than %d cases of %s: %+v", files, kind, s)
+			continue
+		}
+		if precision, recall := s.Precision(), s.Recall(); precision < least || recall < least {
+			t.Errorf("%s: precision %.3f, recall %.3f, want %.3f of both", kind, precision, recall, least)
+		}
 	}
 	table := Table(scores)
 	if os.Getenv("UPDATE") != "" {

@@ -182,7 +182,9 @@ func (d *document) locate(path, pointer string) audit.Locator {
 	}
 	n := d.node
 	l.StartLine = n.Line
-	for _, part := range strings.Split(pointer, "/")[min(1, strings.Count(pointer, "/")):] {
+	parts := strings.Split(pointer, "/")
+	for i := min(1, len(parts)-1); i < len(parts); i++ {
+		part := parts[i]
 		key, next := child(n, strings.NewReplacer("~1", "/", "~0", "~").Replace(part))
 		if next == nil {
 			break
@@ -191,8 +193,10 @@ func (d *document) locate(path, pointer string) audit.Locator {
 		l.StartLine = n.Line
 		if key != nil {
 			l.StartLine = key.Line
+			parts[i] = escape(key.Value)
 		}
 	}
+	l.Pointer = strings.Join(parts, "/")
 	l.EndLine = l.StartLine
 	return l
 }
@@ -212,6 +216,11 @@ func child(n *yaml.Node, part string) (key, value *yaml.Node) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Value == part {
+				return n.Content[i], n.Content[i+1]
+			}
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 { // CloudFormation begins names with capitals
+			if strings.EqualFold(n.Content[i].Value, part) {
 				return n.Content[i], n.Content[i+1]
 			}
 		}
