@@ -83,8 +83,11 @@ func find(ctx context.Context, o Options) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		return openDirectory(o)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", o.Location)
 	}
 	return openFile(o)
 }
@@ -230,7 +233,7 @@ func openDirectory(o Options) (source, error) {
 	}
 	f := &files{location: filepath.Clean(o.Location), dir: root}
 	f.open = func(_ context.Context, name string) (io.ReadCloser, error) {
-		file, err := root.Open(filepath.FromSlash(name))
+		file, err := openRegular(root, filepath.FromSlash(name))
 		if err != nil {
 			return nil, err // a nil *os.File must not become a reader
 		}

@@ -119,7 +119,7 @@ func dirContainer(origin string, root *os.Root, dir string) (*container, error) 
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".json") && !e.IsDir() {
+		if strings.HasSuffix(e.Name(), ".json") && (e.Type().IsRegular() || e.Type() == fs.ModeSymlink) {
 			names = append(names, path.Join(dir, e.Name()))
 		}
 	}
@@ -131,7 +131,7 @@ func dirContainer(origin string, root *os.Root, dir string) (*container, error) 
 	}
 	c := &container{origin: origin, count: len(names)}
 	c.read = func(i int, buf []byte) (string, []byte, error) {
-		f, err := root.Open(names[i])
+		f, err := openRegular(root, names[i])
 		if err != nil {
 			return "", nil, fmt.Errorf("read database %s: %w", origin, err)
 		}
@@ -143,6 +143,19 @@ func dirContainer(origin string, root *os.Root, dir string) (*container, error) 
 		return names[i], data, err
 	}
 	return c, nil
+}
+
+// openRegular opens a file that is one, also through links: a pipe would wait
+// for ever.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", clip(name))
+	}
+	return root.Open(name)
 }
 
 // each hands every entry to one of several visitors, each used by one

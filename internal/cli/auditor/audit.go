@@ -214,12 +214,12 @@ func (o *auditOptions) judgeTarget(ctx context.Context, f *cli.Frame, t target) 
 	}
 	// Opened once for both: a daemon would save the image twice, a registry be
 	// asked twice and perhaps answer differently.
-	img, done, err := openImage(ctx, f, t.arg, o.image.platform)
+	img, err := openPinned(ctx, f, t.arg, o.image.platform)
 	if err != nil {
 		return verdicts{}, err
 	}
-	defer done()
-	t.image = img
+	defer img.done()
+	t.image, t.digest = img.image, img.digest
 	v, err := judge(ctx, f, o, t)
 	if err != nil {
 		return v, err

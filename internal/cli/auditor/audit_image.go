@@ -3,6 +3,7 @@ package auditor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,12 +51,34 @@ func auditImage(ctx context.Context, f *cli.Frame, o *auditOptions, t target) (v
 	if err != nil {
 		return verdicts{}, err
 	}
+	if opts.Signatures != nil && !about(opts.Signatures, t) {
+		notes = append(notes, fmt.Sprintf("%s: the verification is about %s, which is another image: it is not used", t.arg, opts.Signatures.Digest))
+		opts.Signatures = nil
+	}
 	unpacked := strings.HasPrefix(t.arg, "docker-archive:") || strings.HasPrefix(t.arg, "docker:")
 	res, err := image.Audit(ctx, image.Input{Name: t.arg, Image: t.image, Unpacked: unpacked}, opts)
 	if err != nil {
 		return verdicts{}, err
 	}
 	return verdicts{res.Artifacts, res.Findings, append(notes, res.Notes...)}, nil
+}
+
+// about reports whether a verification is about the image that was opened. A
+// tag may have moved in between, and a report may be of another image.
+func about(s *image.Signatures, t target) bool {
+	if t.digest == (v1.Hash{}) {
+		return false // an archive, whose digest no registry knows
+	}
+	digests := []string{t.digest.String()}
+	if own, err := t.image.Digest(); err == nil {
+		digests = append(digests, own.String())
+	}
+	for _, p := range append([]image.Signatures{*s}, s.Platforms...) {
+		if slices.Contains(digests, p.Digest) {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *imageOptions) options(ctx context.Context, f *cli.Frame, arg string) (image.Options, []string, error) {

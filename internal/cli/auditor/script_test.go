@@ -21,6 +21,7 @@ import (
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/auditor"
+	"github.com/hardstand/hardstand/internal/cli/builder"
 )
 
 func TestMain(m *testing.M) {
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 		f := cli.System("test")
 		f.Now = func() time.Time { return clock }
 		os.Exit(cli.Run(ctx, f, auditor.New(f, composefile.Read), os.Args[1:])) //nolint:gocritic // the process ends here
+	}, "hardstand-sign": func() { // the companion that verifies signatures
+		f := cli.System("test")
+		os.Exit(cli.Run(context.Background(), f, builder.New(f), os.Args[1:]))
 	}})
 }
 

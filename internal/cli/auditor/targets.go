@@ -25,7 +25,8 @@ type target struct {
 	root string     // of the repository that is being audited, or ""
 	data []byte     // the file's content where it was read already, or nil
 
-	image v1.Image // of a target of that kind, opened
+	image  v1.Image // of a target of that kind, opened
+	digest v1.Hash  // of the image or its index, where a registry could know it
 }
 
 // verdicts is what auditing one target gave.
