@@ -219,7 +219,7 @@ func child(n *yaml.Node, part string) (key, value *yaml.Node) {
 				return n.Content[i], n.Content[i+1]
 			}
 		}
-		for i := 0; i+1 < len(n.Content); i += 2 { // CloudFormation begins names with capitals
+		for i := 0; i+1 < len(n.Content); i += 2 { // CloudFormation begins names with capitals, and a misspelled one is worth pointing at
 			if strings.EqualFold(n.Content[i].Value, part) {
 				return n.Content[i], n.Content[i+1]
 			}
