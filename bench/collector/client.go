@@ -195,7 +195,7 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 		}
 		nonce, line := k.next()
 		began := time.Now()
-		for ctx.Err() == nil {
+		for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 2*time.Second) {
 			status, err := c.post(line)
 			if status == 202 {
 				break
@@ -206,7 +206,7 @@ func (l *load) genuine(ctx context.Context, addresses []string, k *maker, first 
 				c.address = addresses[at]
 			} else {
 				busy++
-				time.Sleep(rand.N(200 * time.Millisecond)) // decoys wait 100 ms
+				time.Sleep(rand.N(wait)) // twice as long each time, as guards do
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
