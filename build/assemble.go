@@ -302,7 +302,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		if err != nil {
 			return nil, err
 		}
-		groups, components = append(groups, g), append(components, component)
+		groups, components = append(groups, g), append(components, component...)
 	}
 	return img, img.finish(ctx, d, o, arrange(groups, d.Layers), debs, components)
 }
@@ -392,7 +392,7 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		if err != nil {
 			return group{}, nil, err
 		}
-		g.note, g.segments, components = g.note+", probe", append(g.segments, s), append(components, c)
+		g.note, g.segments, components = g.note+", probe", append(g.segments, s), append(components, c...)
 		if err := img.Tree.Add(s.Segment); err != nil {
 			return group{}, nil, err
 		}

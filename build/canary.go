@@ -30,17 +30,17 @@ type Register struct {
 // canaryGroup makes the layer of decoys and tokens. It is the top one and the
 // only one that depends on the canary's master secret, which is part of the
 // key that it is cached under.
-func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, sbom.Component, error) {
+func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
 	if o.Canary.IsZero() {
-		return group{}, sbom.Component{}, errors.New("the canary master secret is missing; hardstand canary keygen makes one")
+		return group{}, nil, errors.New("the canary master secret is missing; hardstand canary keygen makes one")
 	}
 	prog, err := payload.Lookup(decoyProgram(d.Canary), img.Platform)
 	if err != nil {
-		return group{}, sbom.Component{}, err
+		return group{}, nil, err
 	}
 	id, err := buildID(d, img, prog)
 	if err != nil {
-		return group{}, sbom.Component{}, err
+		return group{}, nil, err
 	}
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
 	key := cache.Key("canary", transformVersion, o.by.encoder, secret, img.shape(), fmt.Sprint(newest))
@@ -53,16 +53,15 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		return &segment{Segment: s, Register: reg}, err
 	})
 	if err != nil {
-		return group{}, sbom.Component{}, err
+		return group{}, nil, err
 	}
 	if err := img.Tree.Add(s.Segment); err != nil {
-		return group{}, sbom.Component{}, err
+		return group{}, nil, err
 	}
 	img.Register = s.Register
-	return group{kind: decoyKind, note: "application tools", segments: []*segment{s}}, sbom.Component{
-		Name: "hardstand-tools", Version: prog.Version, SHA256: s.Entries[0].SHA256, License: "Apache-2.0",
-		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version,
-	}, nil
+	return group{kind: decoyKind, note: "application tools", segments: []*segment{s}}, withParts(prog, sbom.Component{
+		Name: "hardstand-tools", SHA256: s.Entries[0].SHA256, PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version,
+	}), nil
 }
 
 // decoyProgram is the smaller program where there is nobody to report to.

@@ -16,14 +16,14 @@ import (
 
 // probeSegment adds the probe. Its bytes are unpacked only when the segment is
 // not in the cache.
-func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, sbom.Component, error) {
+func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, []sbom.Component, error) {
 	name := payload.Probe
 	if !p.TLS {
 		name = payload.Choose(payload.ProbePlain, platform)
 	}
 	prog, err := payload.Lookup(name, platform)
 	if err != nil {
-		return nil, sbom.Component{}, err
+		return nil, nil, err
 	}
 	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
 	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
@@ -43,12 +43,26 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 		return &segment{Segment: s}, err
 	})
 	if err != nil {
-		return nil, sbom.Component{}, err
+		return nil, nil, err
 	}
-	return s, sbom.Component{
-		Name: "hardstand-probe", Version: prog.Version, SHA256: s.Entries[0].SHA256, License: "Apache-2.0",
-		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version + "#probe", Note: "health checker at " + p.Path,
-	}, nil
+	return s, withParts(prog, sbom.Component{
+		Name: "hardstand-probe", SHA256: s.Entries[0].SHA256, Note: "health checker at " + p.Path,
+		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version + "#probe",
+	}), nil
+}
+
+// withParts completes what is said of an embedded program, and adds what it was
+// compiled with.
+func withParts(prog payload.Program, c sbom.Component) []sbom.Component {
+	c.Version, c.Supplier, c.License = prog.Version, "hardstand", "Apache-2.0"
+	list := []sbom.Component{c}
+	if prog.Go != "" {
+		list = append(list, sbom.GoModule(c.Name, "stdlib", prog.Go))
+	}
+	for _, m := range prog.Modules {
+		list = append(list, sbom.GoModule(c.Name, m.Path, m.Version))
+	}
+	return list
 }
 
 // allowRemote changes the probe's baked-in policy.

@@ -203,7 +203,7 @@ func (b *baseImage) components(d *spec.Definition, from *Base) []sbom.Component 
 			license = "NOASSERTION"
 		}
 		list = append(list, sbom.Component{
-			Name: p.Name, Version: p.Version, License: license, Within: name, Note: "a Debian package of the base image",
+			Name: p.Name, Version: p.Version, License: license, Supplier: "Debian", Within: name, Note: "a Debian package of the base image",
 			PURL: sbom.DebPURL(&spec.Package{
 				Name: p.Name, Version: p.Version, Architecture: s.Get("Architecture"), Source: source, SourceVersion: sourceVersion,
 			}, spec.Releases[d.Debian.Suite]),

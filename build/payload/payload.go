@@ -53,6 +53,9 @@ type Program struct {
 	// Packed are the lengths of its compressed blocks, which stand in the file
 	// one after the other: each holds BlockSize bytes, the last what is left.
 	Packed []int `json:"packed"`
+	// What the program itself says it was made of.
+	Go      string   `json:"go,omitempty"`      // version of the Go toolchain, such as "1.26.1"
+	Modules []Module `json:"modules,omitempty"` // beside the standard library and hardstand itself
 }
 
 // BlockSize is how much of a program is one gzip member (RFC 1952, section
@@ -79,6 +82,12 @@ func Pack(data []byte) (packed []byte, lengths []int, err error) {
 		lengths = append(lengths, out.Len()-before)
 	}
 	return out.Bytes(), lengths, nil
+}
+
+// Module is a Go module that a program was compiled with.
+type Module struct {
+	Path    string `json:"path"`
+	Version string `json:"version"`
 }
 
 // FileName is the name below bin of a program for a platform.

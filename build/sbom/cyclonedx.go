@@ -101,16 +101,26 @@ func CycloneDX(in Input) ([]byte, error) {
 		}
 		add(c)
 	}
+	holds := map[string]bool{}
 	for _, o := range in.Components {
-		c := cdxComponent{Type: "library", BOMRef: "component-" + o.Name, Name: o.Name, Version: o.Version, PURL: o.PURL}
+		holds[o.Within] = true
+	}
+	for _, o := range in.Components {
+		c := cdxComponent{Type: "library", BOMRef: "component-" + o.id(), Name: o.Name, Version: o.Version, PURL: o.PURL}
 		if o.SHA256 != "" {
 			c.Type, c.Hashes = "application", []cdxHash{{"SHA-256", o.SHA256}}
 		}
 		if o.License != noAssertion {
 			c.Licenses = []cdxLicense{{o.License}}
 		}
+		if o.Supplier != "" {
+			c.Supplier = &cdxSupplier{o.Supplier}
+		}
 		if o.Container {
-			c.Type, within[o.Name] = "container", &cdxDependency{Ref: c.BOMRef}
+			c.Type = "container"
+		}
+		if holds[o.Name] && o.Within == "" {
+			within[o.Name] = &cdxDependency{Ref: c.BOMRef}
 		}
 		if holder := within[o.Within]; holder != nil {
 			b.Components, holder.DependsOn = append(b.Components, c), append(holder.DependsOn, c.BOMRef)

@@ -33,7 +33,7 @@ type PlatformDigest struct {
 // variants, each with its Debian packages.
 func SPDXIndex(in IndexInput) ([]byte, error) {
 	root := pkg{
-		SPDXID: "SPDXRef-index", Name: in.Image, Version: in.Digest, DownloadLocation: noAssertion, Purpose: "CONTAINER",
+		SPDXID: "SPDXRef-index", Name: in.Image, Version: in.Digest, Supplier: noAssertion, DownloadLocation: noAssertion, Purpose: "CONTAINER",
 		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
 		Checksums:    []checksum{{"SHA256", strings.TrimPrefix(in.Digest, "sha256:")}},
 		ExternalRefs: []externalRef{purl(fmt.Sprintf("pkg:oci/%s@%s", escape(in.Image), escape(in.Digest)))},
@@ -48,7 +48,7 @@ func SPDXIndex(in IndexInput) ([]byte, error) {
 		one := Input{Image: in.Image, Platform: p.Platform, Digest: p.Digest, Release: in.Release}
 		id := "SPDXRef-image-" + ref(p.Platform.String())
 		d.Packages = append(d.Packages, pkg{
-			SPDXID: id, Name: in.Image + " " + p.Platform.String(), Version: p.Digest, DownloadLocation: noAssertion, Purpose: "CONTAINER",
+			SPDXID: id, Name: in.Image + " " + p.Platform.String(), Version: p.Digest, Supplier: noAssertion, DownloadLocation: noAssertion, Purpose: "CONTAINER",
 			LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
 			Checksums:    []checksum{{"SHA256", strings.TrimPrefix(p.Digest, "sha256:")}},
 			ExternalRefs: []externalRef{purl(imagePURL(one))},

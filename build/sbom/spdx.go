@@ -26,10 +26,30 @@ type Component struct {
 	PURL    string // may be empty
 	License string // SPDX expression, or NOASSERTION
 	Note    string
+	// Supplier is the organisation that it came from, "" if that is not known.
+	Supplier string
 	// Container marks an image that this one starts from; Within says that the
-	// component is in the one of this name.
+	// component is in the one of this name, which stands before it.
 	Container bool
 	Within    string
+}
+
+// id tells components of one name apart: two programs may have a part in common.
+func (c Component) id() string {
+	if c.Within == "" {
+		return c.Name
+	}
+	return c.Within + "-" + c.Name
+}
+
+// GoModule describes a module that a Go program was compiled with; the path
+// "stdlib" is that of the standard library, by the version of its toolchain.
+func GoModule(program, path, version string) Component {
+	c := Component{Name: path, Version: version, License: noAssertion, Within: program, PURL: "pkg:golang/" + path + "@" + escape(version)}
+	if path == "stdlib" {
+		c.Supplier, c.License, c.Note = "The Go Authors", "BSD-3-Clause", "the standard library of the Go toolchain"
+	}
+	return c
 }
 
 // Input is what a document is made of.
@@ -121,7 +141,7 @@ const (
 // SPDX returns the document.
 func SPDX(in Input) ([]byte, error) {
 	root := pkg{
-		SPDXID: "SPDXRef-image", Name: in.Image, Version: in.Digest, DownloadLocation: noAssertion, Purpose: "CONTAINER",
+		SPDXID: "SPDXRef-image", Name: in.Image, Version: in.Digest, Supplier: noAssertion, DownloadLocation: noAssertion, Purpose: "CONTAINER",
 		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
 		ExternalRefs: []externalRef{purl(imagePURL(in))},
 	}
@@ -220,7 +240,7 @@ func (in Input) extract() []extracted {
 
 func componentPackage(c Component) pkg {
 	p := pkg{
-		SPDXID: "SPDXRef-component-" + ref(c.Name), Name: c.Name, Version: c.Version, DownloadLocation: noAssertion,
+		SPDXID: "SPDXRef-component-" + ref(c.id()), Name: c.Name, Version: c.Version, Supplier: noAssertion, DownloadLocation: noAssertion,
 		LicenseConcluded: c.License, LicenseDeclared: c.License, Copyright: noAssertion, Comment: c.Note, Purpose: "LIBRARY",
 	}
 	if c.SHA256 != "" {
@@ -228,6 +248,9 @@ func componentPackage(c Component) pkg {
 	}
 	if c.Container {
 		p.Purpose = "CONTAINER"
+	}
+	if c.Supplier != "" {
+		p.Supplier = "Organization: " + c.Supplier
 	}
 	if c.PURL != "" {
 		p.ExternalRefs = []externalRef{purl(c.PURL)}

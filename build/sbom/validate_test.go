@@ -2,6 +2,7 @@ package sbom_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
@@ -71,4 +72,56 @@ func TestCycloneDXReadsElsewhere(t *testing.T) {
 	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).EncodeVersion(&b, cdx.SpecVersion1_6); err != nil {
 		t.Error(err)
 	}
+}
+
+// Two programs may be compiled with the same module: each has it as its own
+// part, and every package says who supplied it, or that nobody knows.
+func TestProgramsAndTheirParts(t *testing.T) {
+	in := input()
+	in.Components = nil
+	for _, name := range []string{"probe", "tools"} {
+		in.Components = append(in.Components, sbom.Component{Name: name, Version: "v1.2.3", Supplier: "hardstand", License: "Apache-2.0", SHA256: strings.Repeat("0a", 32)},
+			sbom.GoModule(name, "stdlib", "1.26.1"), sbom.GoModule(name, "example.org/m", "v1.0.0+incompatible"))
+	}
+	data, err := sbom.SPDX(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := spdxjson.Read(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spdxlib.ValidateDocument(doc); err != nil {
+		t.Error(err)
+	}
+	parts := map[string]int{}
+	for _, p := range doc.Packages {
+		if p.PackageSupplier == nil || p.PackageSupplier.Supplier == "" {
+			t.Errorf("%s has no supplier", p.PackageName)
+		}
+		parts[p.PackageName]++
+	}
+	if parts["stdlib"] != 2 || parts["example.org/m"] != 2 {
+		t.Errorf("it reads %v", parts)
+	}
+	if data, err = sbom.CycloneDX(in); err != nil {
+		t.Fatal(err)
+	}
+	var b cdx.BOM
+	if err := cdx.NewBOMDecoder(bytes.NewReader(data), cdx.BOMFileFormatJSON).Decode(&b); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range *b.Components {
+		if seen[c.BOMRef] {
+			t.Errorf("%s stands twice", c.BOMRef)
+		}
+		seen[c.BOMRef] = true
+	}
+	for _, d := range *b.Dependencies {
+		if d.Ref == "component-probe" && len(*d.Dependencies) == 2 {
+			return
+		}
+	}
+	t.Errorf("the probe has no parts: %+v", b.Dependencies)
 }

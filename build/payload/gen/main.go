@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -140,8 +141,16 @@ func build(name string, p spec.Platform) (payload.Program, error) {
 	if err != nil {
 		return payload.Program{}, err
 	}
-	return payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Packed: lengths},
-		writeChanged(payload.FileName(name, p), packed)
+	prog := payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Packed: lengths}
+	info, err := buildinfo.Read(bytes.NewReader(data))
+	if err != nil {
+		return prog, err
+	}
+	prog.Go = strings.TrimPrefix(info.GoVersion, "go")
+	for _, m := range info.Deps {
+		prog.Modules = append(prog.Modules, payload.Module{Path: m.Path, Version: m.Version})
+	}
+	return prog, writeChanged(payload.FileName(name, p), packed)
 }
 
 // Command gives the arguments and environment with which the go command

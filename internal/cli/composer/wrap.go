@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -217,14 +218,35 @@ func components(name, path string, p program) []sbom.Component {
 	if err != nil {
 		return list
 	}
-	list[0].Version, list[0].PURL = info.Main.Version, "pkg:golang/"+info.Main.Path
+	list[0].Version, list[0].PURL = versionOf(info), "pkg:golang/"+info.Main.Path
 	for _, m := range append(info.Deps, &debug.Module{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}) {
 		for m.Replace != nil {
 			m = m.Replace
 		}
-		list = append(list, sbom.Component{Name: m.Path, Version: m.Version, License: "NOASSERTION", PURL: "pkg:golang/" + m.Path + "@" + m.Version})
+		list = append(list, sbom.GoModule(name, m.Path, m.Version))
 	}
 	return list
+}
+
+// versionOf is the version of a program's module; of one that was compiled in
+// its working tree, the pseudo-version of the commit, or none.
+func versionOf(info *buildinfo.BuildInfo) string {
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	at, err := time.Parse(time.RFC3339, settings["vcs.time"])
+	if err != nil || len(settings["vcs.revision"]) < 12 {
+		return ""
+	}
+	v := "v0.0.0-" + at.UTC().Format("20060102150405") + "-" + settings["vcs.revision"][:12]
+	if settings["vcs.modified"] == "true" {
+		v += "+dirty"
+	}
+	return v
 }
 
 func readProgram(file string) (program, error) {
