@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -119,22 +118,11 @@ func member(by codec, w io.Writer, diff hash.Hash, write func(io.Writer) error) 
 	return err
 }
 
-// copyBlob copies a verified blob.
+// copyBlob copies a blob. Damage shows at its end: what was copied is void then.
 func copyBlob(c *cache.Cache, w io.Writer, d cache.Digest) error {
-	file, err := c.File(d)
+	err := c.Copy(w, d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %v", errCacheLost, err) // not fs.ErrNotExist: nothing is gone from a mirror
 	}
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) { // another build is done with it
-		return fmt.Errorf("%w: %v", errCacheLost, err)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return errors.Join(err, f.Close())
+	return err
 }

@@ -181,6 +181,44 @@ func (c *Cache) File(d Digest) (string, error) {
 	return path, nil
 }
 
+// Copy copies a blob to w and checks its digest on the way, so that it is read
+// once. If it is damaged, which only its end shows, it is removed and the error
+// is fs.ErrNotExist, as for a missing one: whoever gets an error must not use
+// what was written.
+func (c *Cache) Copy(w io.Writer, d Digest) error {
+	path := c.blobPath(d)
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("copy cached %s: %w", d, err)
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("copy cached %s: %w", d, err)
+	}
+	h := sha256.New()
+	buffer := make([]byte, writeBuffer)
+	for {
+		n, err := f.Read(buffer)
+		h.Write(buffer[:n])
+		if _, err := w.Write(buffer[:n]); err != nil {
+			return fmt.Errorf("copy cached %s: %w", d, err)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("copy cached %s: %w", d, err)
+		}
+	}
+	if HashOf(h) != d {
+		discard(path, info)
+		return fmt.Errorf("copy cached %s: damaged, removed: %w", d, fs.ErrNotExist)
+	}
+	c.touch(path, info)
+	return nil
+}
+
 // Discard removes a blob that nothing will ask for again.
 func (c *Cache) Discard(d Digest) { _ = os.Remove(c.blobPath(d)) }
 

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func TestDamageIsAMissAndIsRemoved(t *testing.T) {
 		"longer":    func(b []byte) []byte { return append(b, 'x') },
 	}
 	for name, f := range damage {
-		for _, read := range []string{"Read", "File", "Record"} {
+		for _, read := range []string{"Read", "File", "Copy", "Record"} {
 			t.Run(name+"/"+read, func(t *testing.T) {
 				c := open(t)
 				key, sub := cache.Key("k"), "blobs"
@@ -91,6 +92,8 @@ func TestDamageIsAMissAndIsRemoved(t *testing.T) {
 					_, err = c.Read(d, 100)
 				case "File":
 					_, err = c.File(d)
+				case "Copy":
+					err = c.Copy(io.Discard, d)
 				case "Record":
 					_, err = c.Record(key)
 				}
