@@ -133,6 +133,40 @@ func TestJSONKeepsItsSchema(t *testing.T) {
 	}
 }
 
+// TestSARIFKeepsItsSchema validates SARIF against the schema of OASIS, which
+// lies in testdata without its white space.
+func TestSARIFKeepsItsSchema(t *testing.T) {
+	data, err := os.ReadFile("testdata/sarif-2.1.0-rtm.5.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("sarif.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("sarif.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []audit.Report{sample(), audit.NewReport(audit.Tool{Name: "hardstand"}, 1, time.Now(), nil, nil, nil, nil)} {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(render(t, "sarif", r, Options{})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := schema.Validate(map[string]any{"version": "2.1.0"}); err == nil {
+		t.Error("the schema takes a log without runs")
+	}
+}
+
 // TestSARIF checks what GitHub requires of SARIF 2.1.0.
 func TestSARIF(t *testing.T) {
 	var log sarifLog
