@@ -55,7 +55,7 @@ e2e: ## the real archive, real Docker, Debian's registry, the real cosign
 e2e-keyless: payload ## keyless signing against a local Fulcio, Rekor and timestamp authority
 	@$(GO) test -tags e2ekeyless -count=1 -timeout 40m ./e2e/sign
 
-e2e-policy: ## the generated admission policies in the real Kyverno, policy-controller and containers/image, and as a workflow
+e2e-policy: ## the generated admission policies in the real Kyverno, policy-controller, Gatekeeper and containers/image, and as a workflow
 	@scripts/need docker-registry jq
 	@$(GO) test -tags e2e,e2epolicy -count=1 -timeout 60m -run TestPolicies ./e2e/sign
 

@@ -19,13 +19,14 @@ install() { # NAME MODULE-PATH@VERSION [BINARY]
 }
 
 # Programs whose module replaces others can only be built in the module itself.
-inside() { # NAME MODULE-PATH VERSION PACKAGE
+inside() { # NAME MODULE-PATH VERSION PACKAGE [MAIN-FILE-TO-PUT-THERE]
 	if [ ! -x "$bin/$1-$3" ]; then
 		mkdir -p "$cache" "$bin"
 		source=$(cd / && GOFLAGS=-mod=mod go mod download -json "$2@$3" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
 		work=$(mktemp -d "$cache/$1-XXXXXX")
 		cp -r "$source/." "$work" && chmod -R u+w "$work"
-		(cd "$work" && go build -trimpath -ldflags '-s -w' -o "$bin/$1-$3" "$4") >&2
+		[ $# -lt 5 ] || { mkdir -p "$work/$4" && cp "$5" "$work/$4/"; }
+		(cd "$work" && go build -tags hardstand_e2e -trimpath -ldflags '-s -w' -o "$bin/$1-$3" "$4") >&2
 		rm -rf "$work"
 	fi
 	ln -sfn "$1-$3" "$bin/$1"
@@ -42,6 +43,7 @@ for tool; do
 	timestamp-server) install timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3 ;;
 	policy-tester) inside policy-tester github.com/sigstore/policy-controller v0.13.1 ./cmd/tester ;;
 	kyverno) inside kyverno github.com/kyverno/kyverno v1.19.1 ./cmd/cli/kubectl-kyverno ;;
+	gatekeeper) inside gatekeeper github.com/open-policy-agent/gatekeeper/v3 v3.23.1 ./cmd/gatekeeper "$here/policy/gatekeeper/main.go" ;;
 	actionlint) install actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 ;;
 	containers)
 		mkdir -p "$bin"
