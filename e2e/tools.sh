@@ -43,7 +43,7 @@ for tool; do
 	timestamp-server) install timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3 ;;
 	policy-tester) inside policy-tester github.com/sigstore/policy-controller v0.13.1 ./cmd/tester ;;
 	kyverno) inside kyverno github.com/kyverno/kyverno v1.19.1 ./cmd/cli/kubectl-kyverno ;;
-	gatekeeper) inside gatekeeper github.com/open-policy-agent/gatekeeper/v3 v3.23.1 ./cmd/gatekeeper "$here/policy/gatekeeper/main.go" ;;
+	gatekeeper) inside gatekeeper github.com/open-policy-agent/gatekeeper/v3 v3.23.1 ./cmd/gatekeeper "$here/policy/testdata/gatekeeper/main.go" ;;
 	actionlint) install actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 ;;
 	containers)
 		mkdir -p "$bin"

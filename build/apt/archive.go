@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/therootcompany/xz"
+	"github.com/hardstand/hardstand/build/xz"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
@@ -218,7 +218,7 @@ const unpackStep = 1 << 20
 
 // unpack unpacks an index, and hashes what is unpacked at the same time.
 func unpack(data []byte, suffix string, size int64) ([]byte, cache.Digest, error) {
-	var z io.Reader
+	var z io.ReadCloser
 	var err error
 	if suffix == ".xz" {
 		z, err = xz.NewReader(bytes.NewReader(data), xzDictMax)
@@ -228,6 +228,7 @@ func unpack(data []byte, suffix string, size int64) ([]byte, cache.Digest, error
 	if err != nil {
 		return nil, "", err
 	}
+	defer func() { _ = z.Close() }() // it was read to its end, or failed already
 	out := make([]byte, size)
 	steps, sum := make(chan []byte, size/unpackStep+1), make(chan cache.Digest)
 	go func() {

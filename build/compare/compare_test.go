@@ -21,7 +21,7 @@ func TestBoundary(t *testing.T) {
 		"github.com/hardstand/hardstand/build/rootfs": "trees",
 		"github.com/google/go-containerregistry/...":  "images",
 		"github.com/klauspost/compress/...":           "of build/deb",
-		"github.com/therootcompany/xz":                "of build/deb",
+		"github.com/hardstand/hardstand/build/xz":     "of build/deb",
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
-		"github.com/klauspost/compress/...": "gzip and zstd members, faster than the standard library",
-		"github.com/therootcompany/xz":      "xz members; the fastest pure Go decoder measured",
+		"github.com/klauspost/compress/...":       "gzip and zstd members, faster than the standard library",
+		"github.com/hardstand/hardstand/build/xz": "xz members",
 	})
 }

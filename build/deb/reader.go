@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hardstand/hardstand/build/xz"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/therootcompany/xz"
 )
 
 // xzDictMax bounds the memory an xz stream may ask for; "xz -9" needs 64 MiB.
@@ -149,7 +149,7 @@ func decompress(name string, r io.Reader) (io.Reader, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, func() {}, nil
+		return z, func() { _ = z.Close() }, nil
 	case ".zst":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
 		if err != nil {

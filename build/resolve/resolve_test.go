@@ -15,7 +15,7 @@ func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
 		"github.com/hardstand/hardstand/build/deb": "stanzas, relations and version order",
 		"github.com/klauspost/compress/...":        "through build/deb",
-		"github.com/therootcompany/xz":             "through build/deb",
+		"github.com/hardstand/hardstand/build/xz":  "through build/deb",
 	})
 }
 

@@ -20,7 +20,6 @@ func TestBoundary(t *testing.T) {
 		"github.com/ProtonMail/go-crypto/...":                         "signatures of the archive",
 		"github.com/cloudflare/circl/...":                             "of go-crypto",
 		"github.com/klauspost/compress/...":                           "layers",
-		"github.com/therootcompany/xz":                                "packages",
 		"github.com/spf13/...":                                        "commands and flags",
 		"github.com/hardstand/hardstand/sign/keysign":                 "signatures with a key in a file",
 		"github.com/secure-systems-lab/go-securesystemslib/encrypted": "of keysign",

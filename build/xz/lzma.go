@@ -1,0 +1,361 @@
+package xz
+
+import "encoding/binary"
+
+// The terms are those of the LZMA specification (Igor Pavlov, public domain):
+// a range coder whose bits have adaptive probabilities, literals under the
+// context of the byte before, and matches by distance and length.
+
+const (
+	probInit  = 1 << 10 // of 1<<11: both bits as likely
+	topValue  = 1 << 24
+	matchMin  = 2
+	states    = 12
+	litStates = 7 // states below it follow a literal
+
+	chunkPacked = 1 << 16 // bytes, at most, of a chunk
+	inSize      = 1 << 17 // chunkPacked and what one symbol may read beyond it, as a power of two
+	overrun     = 8       // bytes that a match may write beyond its end
+)
+
+// lengths decodes the length of a match.
+type lengths struct {
+	choice, choice2 uint16
+	low, mid        [16][8]uint16
+	high            [256]uint16
+}
+
+// model holds the probabilities and what the last symbols were. Arrays have the
+// size of their index's type, so that no index needs a check.
+type model struct {
+	isMatch, isRep0Long              [256]uint16 // by state<<4 | position
+	isRep, isRepG0, isRepG1, isRepG2 [16]uint16
+	slot                             [4][64]uint16
+	special                          [128]uint16
+	align                            [16]uint16
+	matchLen, repLen                 lengths
+	literal                          [16 * 0x300]uint16
+
+	state                  uint32
+	rep0, rep1, rep2, rep3 uint32
+	lc, lpMask, pbMask     uint32
+
+	in [inSize]byte // the packed bytes of the chunk
+}
+
+func fill(probs []uint16) {
+	for i := range probs {
+		probs[i] = probInit
+	}
+}
+
+// reset forgets everything but the properties.
+func (m *model) reset() {
+	m.state, m.rep0, m.rep1, m.rep2, m.rep3 = 0, 0, 0, 0, 0
+	for _, probs := range [][]uint16{m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG0[:], m.isRepG1[:], m.isRepG2[:],
+		m.special[:], m.align[:], m.literal[:]} {
+		fill(probs)
+	}
+	for i := range m.slot {
+		fill(m.slot[i][:])
+	}
+	for _, l := range []*lengths{&m.matchLen, &m.repLen} {
+		l.choice, l.choice2 = probInit, probInit
+		for i := range l.low {
+			fill(l.low[i][:])
+			fill(l.mid[i][:])
+		}
+		fill(l.high[:])
+	}
+}
+
+// properties sets lc, lp and pb from their byte.
+func (m *model) properties(b byte) bool {
+	if b >= 9*5*5 {
+		return false
+	}
+	lc, lp, pb := uint32(b)%9, uint32(b)/9%5, uint32(b)/45
+	if lc+lp > 4 {
+		return false
+	}
+	m.lc, m.lpMask, m.pbMask = lc, 1<<lp-1, 1<<pb-1
+	return true
+}
+
+// normalized reads a byte where the range has become small.
+func normalized(rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32) {
+	if rng < topValue {
+		return rng << 8, code<<8 | uint32(in[at%inSize]), at + 1
+	}
+	return rng, code, at
+}
+
+// bit decodes one bit without a branch, for bits that nobody can predict. zero
+// is all ones where the bit is 0, else 0.
+func bit(rng, code uint32, p uint16) (uint32, uint32, uint16, uint32) {
+	bound := rng >> 11 * uint32(p)
+	d := int64(code) - int64(bound)
+	zero := uint32(d >> 63)
+	rest := rng - bound
+	return rest + (bound-rest)&zero, uint32(d) + bound&zero, p - uint16((int32(p)-int32(zero&2017))>>5), zero
+}
+
+// decode unpacks the chunk in m.in[:packed] to win[pos:end]. Bytes of win from
+// first on may be referred to, by at most dict. It reports whether the chunk
+// was valid. win has overrun bytes beyond end.
+//
+// It is one function, and long, because the range coder's three words must
+// stay in registers.
+func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) bool {
+	in := &m.in
+	if packed < 5 || in[0] != 0 {
+		return false
+	}
+	rng, code, at := ^uint32(0), binary.BigEndian.Uint32(in[1:5]), uint32(5)
+	state, rep0, rep1, rep2, rep3 := m.state, m.rep0, m.rep1, m.rep2, m.rep3
+	var zero uint32
+	for pos < end {
+		if int(at) > packed {
+			return false
+		}
+		position := uint32(pos-first) & m.pbMask
+		rng, code, at = normalized(rng, code, at, in)
+		prob := &m.isMatch[uint8(state<<4|position)]
+		bound := rng >> 11 * uint32(*prob)
+		if code < bound {
+			rng = bound
+			*prob += (2048 - *prob) >> 5
+			var before uint32
+			if pos > first {
+				before = uint32(win[pos-1])
+			}
+			context := (uint32(pos-first)&m.lpMask)<<m.lc | before>>(8-m.lc)
+			symbol := uint32(1)
+			if state < litStates {
+				tree := (*[256]uint16)(m.literal[context*0x300:])
+				for symbol < 0x100 {
+					q := &tree[uint8(symbol)]
+					rng, code, at = normalized(rng, code, at, in)
+					rng, code, *q, zero = bit(rng, code, *q)
+					symbol = symbol<<1 + 1 + zero
+				}
+			} else {
+				tree := (*[0x300]uint16)(m.literal[context*0x300:])
+				if int(rep0) >= pos-first {
+					return false
+				}
+				match, offset := uint32(win[pos-int(rep0)-1]), uint32(0x100)
+				for symbol < 0x100 {
+					match <<= 1
+					expected := match & offset
+					q := &tree[offset+expected+symbol]
+					rng, code, at = normalized(rng, code, at, in)
+					rng, code, *q, zero = bit(rng, code, *q)
+					symbol = symbol<<1 + 1 + zero
+					offset &= expected ^ zero
+				}
+			}
+			win[pos] = byte(symbol)
+			pos++
+			switch {
+			case state < 4:
+				state = 0
+			case state < 10:
+				state -= 3
+			default:
+				state -= 6
+			}
+			continue
+		}
+		rng, code = rng-bound, code-bound
+		*prob -= *prob >> 5
+
+		var length uint32
+		lens := &m.matchLen
+		rng, code, at = normalized(rng, code, at, in)
+		prob = &m.isRep[state%16]
+		bound = rng >> 11 * uint32(*prob)
+		repeated := code >= bound
+		if !repeated {
+			rng = bound
+			*prob += (2048 - *prob) >> 5
+		} else {
+			rng, code = rng-bound, code-bound
+			*prob -= *prob >> 5
+			lens = &m.repLen
+			rng, code, at = normalized(rng, code, at, in)
+			prob = &m.isRepG0[state%16]
+			bound = rng >> 11 * uint32(*prob)
+			if code < bound {
+				rng = bound
+				*prob += (2048 - *prob) >> 5
+				rng, code, at = normalized(rng, code, at, in)
+				prob = &m.isRep0Long[uint8(state<<4|position)]
+				bound = rng >> 11 * uint32(*prob)
+				if code < bound {
+					rng = bound
+					*prob += (2048 - *prob) >> 5
+					length = 1
+				} else {
+					rng, code = rng-bound, code-bound
+					*prob -= *prob >> 5
+				}
+			} else {
+				rng, code = rng-bound, code-bound
+				*prob -= *prob >> 5
+				rng, code, at = normalized(rng, code, at, in)
+				prob = &m.isRepG1[state%16]
+				bound = rng >> 11 * uint32(*prob)
+				if code < bound {
+					rng = bound
+					*prob += (2048 - *prob) >> 5
+					rep0, rep1 = rep1, rep0
+				} else {
+					rng, code = rng-bound, code-bound
+					*prob -= *prob >> 5
+					rng, code, at = normalized(rng, code, at, in)
+					var q uint16
+					rng, code, q, zero = bit(rng, code, m.isRepG2[state%16])
+					m.isRepG2[state%16] = q
+					if zero != 0 {
+						rep0, rep1, rep2 = rep2, rep0, rep1
+					} else {
+						rep0, rep1, rep2, rep3 = rep3, rep0, rep1, rep2
+					}
+				}
+			}
+		}
+
+		if length == 0 {
+			rng, code, at = normalized(rng, code, at, in)
+			bound = rng >> 11 * uint32(lens.choice)
+			if code < bound {
+				rng = bound
+				lens.choice += (2048 - lens.choice) >> 5
+				tree := &lens.low[position%16]
+				symbol := uint32(1)
+				for symbol < 8 {
+					q := &tree[symbol%8]
+					rng, code, at = normalized(rng, code, at, in)
+					rng, code, *q, zero = bit(rng, code, *q)
+					symbol = symbol<<1 + 1 + zero
+				}
+				length = symbol - 8 + matchMin
+			} else {
+				rng, code = rng-bound, code-bound
+				lens.choice -= lens.choice >> 5
+				rng, code, at = normalized(rng, code, at, in)
+				bound = rng >> 11 * uint32(lens.choice2)
+				if code < bound {
+					rng = bound
+					lens.choice2 += (2048 - lens.choice2) >> 5
+					tree := &lens.mid[position%16]
+					symbol := uint32(1)
+					for symbol < 8 {
+						q := &tree[symbol%8]
+						rng, code, at = normalized(rng, code, at, in)
+						rng, code, *q, zero = bit(rng, code, *q)
+						symbol = symbol<<1 + 1 + zero
+					}
+					length = symbol - 8 + matchMin + 8
+				} else {
+					rng, code = rng-bound, code-bound
+					lens.choice2 -= lens.choice2 >> 5
+					symbol := uint32(1)
+					for symbol < 0x100 {
+						q := &lens.high[uint8(symbol)]
+						rng, code, at = normalized(rng, code, at, in)
+						rng, code, *q, zero = bit(rng, code, *q)
+						symbol = symbol<<1 + 1 + zero
+					}
+					length = symbol - 0x100 + matchMin + 16
+				}
+			}
+		}
+
+		switch {
+		case !repeated:
+			rep1, rep2, rep3 = rep0, rep1, rep2
+			tree := &m.slot[min(length-matchMin, 3)]
+			symbol := uint32(1)
+			for symbol < 64 {
+				q := &tree[symbol%64]
+				rng, code, at = normalized(rng, code, at, in)
+				rng, code, *q, zero = bit(rng, code, *q)
+				symbol = symbol<<1 + 1 + zero
+			}
+			slot := symbol - 64
+			rep0 = slot
+			if slot >= 4 {
+				bits := slot>>1 - 1
+				rep0 = (2 | slot&1) << bits
+				if slot < 14 {
+					base := rep0 - slot
+					symbol = 1
+					for i := uint32(0); i < bits; i++ {
+						q := &m.special[(base+symbol)%128]
+						rng, code, at = normalized(rng, code, at, in)
+						rng, code, *q, zero = bit(rng, code, *q)
+						symbol = symbol<<1 + 1 + zero
+						rep0 += (1 + zero) << i
+					}
+				} else {
+					var direct uint32
+					for ; bits > 4; bits-- {
+						rng, code, at = normalized(rng, code, at, in)
+						rng >>= 1
+						code -= rng
+						zero = 0 - code>>31
+						code += rng & zero
+						direct = direct<<1 + 1 + zero
+					}
+					rep0 += direct << 4
+					symbol = 1
+					for i := 0; i < 4; i++ {
+						q := &m.align[symbol%16]
+						rng, code, at = normalized(rng, code, at, in)
+						rng, code, *q, zero = bit(rng, code, *q)
+						symbol = symbol<<1 + 1 + zero
+						rep0 += (1 + zero) << i
+					}
+				}
+			}
+			if state < litStates {
+				state = 7
+			} else {
+				state = 10
+			}
+		case length == 1:
+			if state < litStates {
+				state = 9
+			} else {
+				state = 11
+			}
+		default:
+			if state < litStates {
+				state = 8
+			} else {
+				state = 11
+			}
+		}
+
+		distance, stop := int(rep0)+1, pos+int(length)
+		if distance > pos-first || rep0 >= dict || stop > end {
+			return false
+		}
+		from := pos - distance
+		if distance >= 8 {
+			for ; pos < stop; pos, from = pos+8, from+8 {
+				binary.LittleEndian.PutUint64(win[pos:], binary.LittleEndian.Uint64(win[from:]))
+			}
+		} else {
+			for ; pos < stop; pos, from = pos+1, from+1 {
+				win[pos] = win[from]
+			}
+		}
+		pos = stop
+	}
+	_, code, at = normalized(rng, code, at, in)
+	m.state, m.rep0, m.rep1, m.rep2, m.rep3 = state, rep0, rep1, rep2, rep3
+	return int(at) == packed && code == 0
+}
