@@ -22,8 +22,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/hardstand/hardstand/build/xz"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
