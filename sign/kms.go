@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,6 +197,9 @@ func (k *kmsKey) call(ctx context.Context, message []byte, method *common.Method
 	var out answer
 	cmd := exec.CommandContext(ctx, k.program, common.ProtocolVersion, string(args))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(message), &out, k.kms.Stderr
+	cmd.Env = slices.DeleteFunc(cmd.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "HARDSTAND_PASSWORD=") || strings.HasPrefix(v, "COSIGN_PASSWORD=") // of keys in files: not its business
+	})
 	cmd.WaitDelay = time.Second // whoever inherited its output is not waited for
 	err = cmd.Run()
 	if ctx.Err() != nil {

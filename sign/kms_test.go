@@ -148,6 +148,24 @@ exec "$(dirname "$0")/` + kmstest.Program + `" "$@"`})
 	}
 }
 
+// TestKMSEnvironment keeps the passphrases of keys in files from plugins, which
+// need the rest of the environment for their service.
+func TestKMSEnvironment(t *testing.T) {
+	t.Setenv("HARDSTAND_PASSWORD", "one")
+	t.Setenv("COSIGN_PASSWORD", "two")
+	t.Setenv("VAULT_ADDR", "three")
+	dir := plugins(t, map[string]string{"say": `
+echo "$HARDSTAND_PASSWORD-$COSIGN_PASSWORD-$VAULT_ADDR" >&2
+exec "$(dirname "$0")/` + kmstest.Program + `" "$@"`})
+	var stderr bytes.Buffer
+	if _, err := (KMS{Dir: dir, Stderr: &stderr}).Load(context.Background(), "say://key"); err != nil {
+		t.Fatal(err)
+	}
+	if stderr.String() != "--three\n" {
+		t.Errorf("a plugin saw %q", &stderr)
+	}
+}
+
 func FuzzKMSAnswer(f *testing.F) {
 	f.Add([]byte(`{"publicKey":{"publicKeyPEM":"LS0t"}}`))
 	f.Add([]byte(`{"signMessage":{"signature":"AAAA"}}`))
