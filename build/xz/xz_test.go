@@ -71,11 +71,13 @@ func TestUnpacksWhatXZPacks(t *testing.T) {
 		t.Skip("no xz program here; scripts/need installs it")
 	}
 	for name, plain := range samples() {
-		for _, args := range [][]string{
-			{"-0"}, {"-6"}, {"--check=none", "-1"}, {"--check=crc32", "-1"}, {"--check=sha256", "-1"},
-			{"-T2", "-1", "--block-size=262144"}, {"--lzma2=dict=4KiB"}, {"--lzma2=dict=64KiB,lc=0,lp=4,pb=4"},
-			{"--lzma2=dict=1MiB,lc=4,lp=0,pb=0"}, {"--lzma2=preset=0,mode=fast,nice=2,lc=2,lp=2"},
-		} {
+		ways := [][]string{{"-6"}, {"--lzma2=dict=4KiB"}}
+		if name == "text" || name == "program" {
+			ways = append(ways, []string{"-0"}, []string{"--check=none", "-1"}, []string{"--check=crc32", "-1"}, []string{"--check=sha256", "-1"},
+				[]string{"-T2", "-1", "--block-size=262144"}, []string{"--lzma2=dict=64KiB,lc=0,lp=4,pb=4"},
+				[]string{"--lzma2=dict=1MiB,lc=4,lp=0,pb=0"}, []string{"--lzma2=preset=0,mode=fast,nice=2,lc=2,lp=2"})
+		}
+		for _, args := range ways {
 			t.Run(name+strings.Join(args, ""), func(t *testing.T) {
 				got, err := unpack(pack(t, plain, args...))
 				if err != nil || sha256.Sum256(got) != sha256.Sum256(plain) {
@@ -134,12 +136,11 @@ func TestTruncatedAnywhere(t *testing.T) {
 func TestDamagedAnywhere(t *testing.T) {
 	packed := small(t)
 	for i := range packed {
-		for bit := range 8 {
-			damaged := bytes.Clone(packed)
-			damaged[i] ^= 1 << bit
-			if _, err := unpack(damaged); err == nil {
-				t.Fatalf("bit %d of byte %d: no error", bit, i)
-			}
+		bit := i % 8
+		damaged := bytes.Clone(packed)
+		damaged[i] ^= 1 << bit
+		if _, err := unpack(damaged); err == nil {
+			t.Fatalf("bit %d of byte %d: no error", bit, i)
 		}
 	}
 }
