@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed" // the page's parts
 	"encoding/base64"
-	"html/template"
 	"io"
 
 	"github.com/hardstand/hardstand/audit"
@@ -13,37 +12,26 @@ import (
 // The page is one file: style and script are inside, allowed by their hashes,
 // and nothing else may be loaded or run.
 var (
-	//go:embed page.html
-	pageHTML string
 	//go:embed page.css
 	pageCSS string
 	//go:embed page.js
 	pageJS string
 )
 
+// htmlPage is what the page shows, made fit to be read. Nothing in it is
+// markup: the page's writer escapes every text and attribute.
 type htmlPage struct {
-	Report   audit.Report
-	CSP      string
-	Style    template.CSS
-	Script   template.JS
-	Verdicts []htmlVerdict
-	Names    []string
-	Notes    []string
-	Findings []htmlFinding
-}
-
-type htmlVerdict struct {
-	Verdict audit.Verdict
-	Count   int
-	On      bool
+	report   audit.Report
+	names    []string // of artefacts
+	findings []htmlFinding
 }
 
 type htmlFinding struct {
-	Finding                                                         audit.Finding
-	Class, Stage, Title, Where, Why                                 string
-	Observed, Expected, Needs, Reason, Method, Fix, Excerpt, Waiver string
-	Artifact                                                        int
-	Open                                                            bool
+	finding                                                         audit.Finding
+	class, stage, title, where, why                                 string
+	observed, expected, needs, reason, method, fix, excerpt, waiver string
+	artifact                                                        int
+	open                                                            bool
 }
 
 func hashSource(text string) string {
@@ -60,23 +48,9 @@ func class(v audit.Verdict) string {
 }
 
 func writeHTML(w io.Writer, r audit.Report, _ Options) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"class": class}).Parse(pageHTML)
-	if err != nil {
-		return err
-	}
-	p := htmlPage{
-		Report: r, Style: template.CSS(pageCSS), Script: template.JS(pageJS), //nolint:gosec // both are constants of this package
-		CSP: "default-src 'none'; style-src " + hashSource(pageCSS) + "; script-src " + hashSource(pageJS) + "; base-uri 'none'; form-action 'none'",
-	}
-	for _, v := range []audit.Verdict{audit.Fail, audit.Warn, audit.Unknown, audit.Pass, audit.NotApplicable} {
-		p.Verdicts = append(p.Verdicts, htmlVerdict{v, r.Summary[v], v != audit.Pass && v != audit.NotApplicable})
-	}
-	p.Verdicts = append(p.Verdicts, htmlVerdict{"waived", r.Waived, false})
-	for _, n := range r.Notes {
-		p.Notes = append(p.Notes, visible(n, false))
-	}
+	p := htmlPage{report: r}
 	p.fill(r)
-	return t.Execute(w, p)
+	return p.node().Render(w)
 }
 
 func (p *htmlPage) fill(r audit.Report) {
@@ -88,28 +62,28 @@ func (p *htmlPage) fill(r audit.Report) {
 	for _, f := range r.Findings {
 		i, ok := index[f.Artifact.Name]
 		if !ok {
-			i = len(p.Names)
+			i = len(p.names)
 			index[f.Artifact.Name] = i
-			p.Names = append(p.Names, visible(f.Artifact.Name, false))
+			p.names = append(p.names, visible(f.Artifact.Name, false))
 		}
 		h := htmlFinding{
-			Finding: f, Class: class(f.Verdict), Title: rules[f.Rule].Title, Where: place(f), Why: rules[f.Rule].Why, Artifact: i,
-			Observed: visible(f.Observed, false), Expected: visible(f.Expected, false), Needs: visible(f.Needs, false), Reason: visible(f.Reason, false),
-			Method: visible(f.Method, false), Excerpt: visible(f.Locator.Excerpt, false), Open: f.Broken() && f.Verdict == audit.Fail,
+			finding: f, class: class(f.Verdict), title: rules[f.Rule].Title, where: place(f), why: rules[f.Rule].Why, artifact: i,
+			observed: visible(f.Observed, false), expected: visible(f.Expected, false), needs: visible(f.Needs, false), reason: visible(f.Reason, false),
+			method: visible(f.Method, false), excerpt: visible(f.Locator.Excerpt, false), open: f.Broken() && f.Verdict == audit.Fail,
 		}
 		if step := audit.StepOf(f.Rule); step != "" {
-			h.Stage = step[:1]
+			h.stage = step[:1]
 		}
 		if f.Verdict == audit.Fail || f.Verdict == audit.Warn {
-			h.Fix = visible(f.Fix, true)
+			h.fix = visible(f.Fix, true)
 		}
 		if f.Waiver != nil {
-			h.Class = "waived"
-			h.Waiver = visible(f.Waiver.Reason+" ("+f.Waiver.Source+")", false)
+			h.class = "waived"
+			h.waiver = visible(f.Waiver.Reason+" ("+f.Waiver.Source+")", false)
 			if f.Waiver.Until != nil {
-				h.Waiver += ", until " + f.Waiver.Until.AddDate(0, 0, -1).Format("2006-01-02")
+				h.waiver += ", until " + f.Waiver.Until.AddDate(0, 0, -1).Format("2006-01-02")
 			}
 		}
-		p.Findings = append(p.Findings, h)
+		p.findings = append(p.findings, h)
 	}
 }

@@ -178,12 +178,23 @@ func prepare(cmd *cobra.Command) {
 			cmd.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 		}
 	}
-	if !strings.HasSuffix(cmd.UsageTemplate(), ExitCodes) && !cmd.HasParent() {
-		cmd.SetUsageTemplate(cmd.UsageTemplate() + "\n" + ExitCodes)
+	if !cmd.HasParent() {
+		cmd.SetUsageFunc(usage)
 	}
 	for _, c := range cmd.Commands() {
 		prepare(c)
 	}
+}
+
+// usage writes cobra's own text and the exit codes. It is no template: a
+// program that executes one may call any method by its name, so the linker
+// keeps every method of every type, which is megabytes.
+func usage(c *cobra.Command) error {
+	if err := (&cobra.Command{}).UsageFunc()(c); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(c.OutOrStderr(), "\n"+ExitCodes)
+	return err
 }
 
 // PrintJSON writes a value to stdout for a machine to read.
