@@ -8,6 +8,10 @@ GO       ?= go
 BIN      := bin
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
+# A program with the race detector sleeps for a second when it ends, unless
+# told otherwise: minutes, over all test programs and what they start.
+export GORACE ?= atexit_sleep_ms=10
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ERRCHECK    := github.com/kisielk/errcheck@v1.9.0
 
@@ -17,12 +21,12 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 
 payload: ## compile the probe and the decoys that go into images
-	@$(GO) run ./build/payload/gen -platforms $(PLATFORMS) -lesser "$(LESSER_PLATFORMS)" -version $(VERSION)
+	@CGO_ENABLED=0 $(GO) run -trimpath ./build/payload/gen -platforms $(PLATFORMS) -lesser "$(LESSER_PLATFORMS)" -version $(VERSION)
 
 build: payload ## build bin/hardstand and its companions, bin/probe and bin/probe-plain
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
-	@$(GO) run ./build/payload/gen -unpack $(BIN)
+	@CGO_ENABLED=0 $(GO) run -trimpath ./build/payload/gen -unpack $(BIN)
 
 kms: ## build the programs that hold keys in AWS, Google Cloud, Azure and Vault into bin
 	@mkdir -p $(BIN)

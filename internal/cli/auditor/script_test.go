@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			e.Defer(mirror.Close)
 			e.Setenv("REGISTRY", server.Listener.Addr().String())
 			e.Setenv("WEB", mirror.URL)
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // a program with the race detector sleeps for a second when it ends
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("DOCKER_CONFIG", filepath.Join(e.WorkDir, "home"))
 			return world.lay(t, e.WorkDir, server.Listener.Addr().String())

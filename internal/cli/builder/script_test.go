@@ -80,6 +80,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // a program with the race detector sleeps for a second when it ends
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("PROGRAM", program)
 			e.Setenv("PORT", fmt.Sprint(port))

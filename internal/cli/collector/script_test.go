@@ -58,7 +58,8 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
-			e.Vars = append(e.Vars, "AT="+listener.Addr().String(), "XDG_CONFIG_HOME="+e.WorkDir+"/config", "XDG_STATE_HOME="+e.WorkDir+"/state")
+			e.Vars = append(e.Vars, "AT="+listener.Addr().String(), "XDG_CONFIG_HOME="+e.WorkDir+"/config", "XDG_STATE_HOME="+e.WorkDir+"/state",
+				"GORACE=atexit_sleep_ms=10") // a program with the race detector sleeps for a second when it ends
 			return listener.Close()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
