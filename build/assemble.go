@@ -111,6 +111,7 @@ type Image struct {
 
 	base        *baseImage // nil without
 	components  []sbom.Component
+	contents    sbom.Input // what the documents were made of
 	layers      []oci.Layer
 	spent       []*segment        // stand in one layer only, which is in the cache
 	environment map[string]string // on account of the packages
@@ -469,6 +470,7 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	for i, p := range img.Packages {
 		in.Suppliers[p.Name], in.Dropped[p.Name], in.Patterns[p.Name] = debs[i].Maintainer, debs[i].Dropped, debs[i].Patterns
 	}
+	img.contents = in
 	if img.SPDX, err = sbom.SPDX(in); err != nil {
 		return err
 	}

@@ -38,10 +38,10 @@ func (r *Result) describe(d *spec.Definition, l *spec.Lock, o Options) error {
 		return err
 	}
 	in := sbom.IndexInput{
-		Image: d.Name, Tool: "hardstand-" + o.Version, Digest: digest.String(), Created: r.Created, Release: spec.Releases[d.Debian.Suite],
+		Image: d.Name, Tool: "hardstand-" + o.Version, Digest: digest.String(), Created: r.Created,
 	}
 	for _, img := range r.Images {
-		in.Platforms = append(in.Platforms, sbom.PlatformDigest{Platform: img.Platform, Digest: img.Digest.String(), Packages: img.Packages})
+		in.Platforms = append(in.Platforms, img.contents)
 		r.Claims = append(r.Claims,
 			Claim{img.Digest, sbom.SPDXType, img.SPDX}, Claim{img.Digest, sbom.CycloneDXType, img.CycloneDX},
 			Claim{img.Digest, provenance.PredicateType, img.Provenance})
@@ -50,7 +50,11 @@ func (r *Result) describe(d *spec.Definition, l *spec.Lock, o Options) error {
 	if err != nil {
 		return err
 	}
-	r.Claims = append(r.Claims, Claim{digest, sbom.SPDXType, doc}, Claim{digest, provenance.PredicateType, r.Provenance})
+	bom, err := sbom.CycloneDXIndex(in)
+	if err != nil {
+		return err
+	}
+	r.Claims = append(r.Claims, Claim{digest, sbom.SPDXType, doc}, Claim{digest, sbom.CycloneDXType, bom}, Claim{digest, provenance.PredicateType, r.Provenance})
 	for i, c := range r.Claims {
 		var b bytes.Buffer
 		if err := json.Compact(&b, c.Predicate); err != nil {

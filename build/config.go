@@ -3,6 +3,7 @@ package build
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -52,6 +53,13 @@ func annotations(d *spec.Definition, created time.Time) map[string]string {
 	}
 	if d.Description != "" {
 		m["org.opencontainers.image.description"] = d.Description
+	}
+	if d.From != nil {
+		repository, digest, _ := strings.Cut(d.From.Image, "@")
+		m["org.opencontainers.image.base.digest"] = digest
+		if !strings.HasPrefix(repository, "oci:") { // a directory is nowhere for others
+			m["org.opencontainers.image.base.name"] = repository
+		}
 	}
 	maps.Copy(m, d.Annotations)
 	return m

@@ -174,6 +174,9 @@ func TestFrom(t *testing.T) {
 	if diff := cmp.Diff([]any{"1234", []string{"/run"}, []string{"me"}, "/work", "base", "A=base", "B=child"}, got); diff != "" {
 		t.Error(diff)
 	}
+	if have := m.Annotations["org.opencontainers.image.base.name"] + "@" + c.Config.Labels["org.opencontainers.image.base.digest"]; have != base.Reference {
+		t.Errorf("annotation and label name the base %s", have)
+	}
 	digestOfBase := strings.TrimPrefix(base.Reference, "registry.example/base@sha256:")
 	for what, doc := range map[string][]byte{"SPDX": img.SPDX, "CycloneDX": img.CycloneDX} {
 		for _, want := range []string{"pkg:oci/base@sha256:" + digestOfBase, `"libc6"`, `"libssl3t64"`} {

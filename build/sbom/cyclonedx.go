@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hardstand/hardstand/build/spec"
 )
 
 type cdxBOM struct {
@@ -40,6 +42,8 @@ type cdxComponent struct {
 	Licenses   []cdxLicense  `json:"licenses,omitempty"`
 	PURL       string        `json:"purl,omitempty"`
 	Properties []cdxProperty `json:"properties,omitempty"`
+	// Components are what an image of an index holds.
+	Components []cdxComponent `json:"components,omitempty"`
 }
 
 type cdxSupplier struct {
@@ -67,71 +71,103 @@ type cdxDependency struct {
 
 // CycloneDX returns the document in CycloneDX 1.6.
 func CycloneDX(in Input) ([]byte, error) {
-	root := cdxComponent{
-		Type: "container", BOMRef: "image", Name: in.Image, Version: in.Digest, PURL: imagePURL(in),
-		Hashes: []cdxHash{{"SHA-256", strings.TrimPrefix(in.Digest, "sha256:")}},
-	}
-	b := cdxBOM{
-		Format: "CycloneDX", SpecVersion: "1.6", Version: 1,
+	root := container("image", in.Image, in.Digest, imagePURL(in))
+	b := newBOM(root, in.Created, in.Tool)
+	b.Components, b.Dependencies = contentsOf(in, root.BOMRef, "")
+	return b.finish()
+}
+
+func newBOM(root cdxComponent, created time.Time, tool string) *cdxBOM {
+	return &cdxBOM{
+		Format: "CycloneDX", SpecVersion: "1.6", Version: 1, Components: []cdxComponent{},
 		Metadata: cdxMetadata{
-			Timestamp: in.Created.UTC().Format(time.RFC3339), Component: root,
-			Tools: cdxTools{[]cdxComponent{{Type: "application", Name: in.Tool}}},
+			Timestamp: created.UTC().Format(time.RFC3339), Component: root,
+			Tools: cdxTools{[]cdxComponent{{Type: "application", Name: tool}}},
 		},
 	}
-	contains := cdxDependency{Ref: root.BOMRef}
-	within := map[string]*cdxDependency{}
-	add := func(c cdxComponent) {
-		b.Components = append(b.Components, c)
-		contains.DependsOn = append(contains.DependsOn, c.BOMRef)
+}
+
+func container(id, name, digest, purl string) cdxComponent {
+	return cdxComponent{
+		Type: "container", BOMRef: id, Name: name, Version: digest, PURL: purl,
+		Hashes: []cdxHash{{"SHA-256", strings.TrimPrefix(digest, "sha256:")}},
 	}
+}
+
+// contentsOf gives what an image holds and who contains whom. The references
+// begin with prefix.
+func contentsOf(in Input, image, prefix string) ([]cdxComponent, []cdxDependency) {
+	var list []cdxComponent
+	contains := cdxDependency{Ref: image}
 	for _, p := range in.Packages {
-		c := cdxComponent{
-			Type: "library", BOMRef: "deb-" + p.Name, Name: p.Name, Version: p.Version, PURL: DebPURL(p, in.Release),
-			Supplier: &cdxSupplier{supplierOf(p)}, Hashes: []cdxHash{{"SHA-256", p.SHA256}},
-			Properties: []cdxProperty{{"hardstand:source", p.Source + "@" + p.SourceVersion}},
-		}
-		if n := in.Dropped[p.Name]; n > 0 {
-			c.Properties = append(c.Properties, cdxProperty{"hardstand:dropped-paths", fmt.Sprint(n)})
-		}
-		if e := in.Effects[p.Name]; e != "" {
-			c.Properties = append(c.Properties, cdxProperty{"hardstand:effect", e})
-		}
-		if l := in.Licenses[p.Name]; l.Expression != "" {
-			c.Licenses = []cdxLicense{{l.Expression}}
-		}
-		add(c)
+		c := debComponent(in, p)
+		c.BOMRef = prefix + "deb-" + p.Name
+		list, contains.DependsOn = append(list, c), append(contains.DependsOn, c.BOMRef)
 	}
 	holds := map[string]bool{}
 	for _, o := range in.Components {
 		holds[o.Within] = true
 	}
+	within := map[string]*cdxDependency{}
 	for _, o := range in.Components {
-		c := cdxComponent{Type: "library", BOMRef: "component-" + o.id(), Name: o.Name, Version: o.Version, PURL: o.PURL}
-		if o.SHA256 != "" {
-			c.Type, c.Hashes = "application", []cdxHash{{"SHA-256", o.SHA256}}
-		}
-		if o.License != noAssertion {
-			c.Licenses = []cdxLicense{{o.License}}
-		}
-		if o.Supplier != "" {
-			c.Supplier = &cdxSupplier{o.Supplier}
-		}
-		if o.Container {
-			c.Type = "container"
-		}
+		c := otherComponent(o)
+		c.BOMRef = prefix + "component-" + o.id()
 		if holds[o.Name] && o.Within == "" {
 			within[o.Name] = &cdxDependency{Ref: c.BOMRef}
 		}
-		if holder := within[o.Within]; holder != nil {
-			b.Components, holder.DependsOn = append(b.Components, c), append(holder.DependsOn, c.BOMRef)
-			continue
+		holder := &contains
+		if w := within[o.Within]; w != nil {
+			holder = w
 		}
-		add(c)
+		list, holder.DependsOn = append(list, c), append(holder.DependsOn, c.BOMRef)
 	}
-	b.Dependencies = []cdxDependency{contains}
+	dependencies := []cdxDependency{contains}
 	for _, name := range slices.Sorted(maps.Keys(within)) {
-		b.Dependencies = append(b.Dependencies, *within[name])
+		dependencies = append(dependencies, *within[name])
 	}
+	return list, dependencies
+}
+
+func debComponent(in Input, p *spec.Package) cdxComponent {
+	c := cdxComponent{
+		Type: "library", Name: p.Name, Version: p.Version, PURL: DebPURL(p, in.Release),
+		Supplier: &cdxSupplier{supplierOf(p)}, Hashes: []cdxHash{{"SHA-256", p.SHA256}},
+		Properties: []cdxProperty{{"hardstand:source", p.Source + "@" + p.SourceVersion}},
+	}
+	if n := in.Dropped[p.Name]; n > 0 {
+		c.Properties = append(c.Properties, cdxProperty{"hardstand:dropped-paths", fmt.Sprint(n)})
+	}
+	for _, pattern := range in.Patterns[p.Name] {
+		c.Properties = append(c.Properties, cdxProperty{"hardstand:dropped", pattern})
+	}
+	if e := in.Effects[p.Name]; e != "" {
+		c.Properties = append(c.Properties, cdxProperty{"hardstand:effect", e})
+	}
+	if l := in.Licenses[p.Name]; l.Expression != "" {
+		c.Licenses = []cdxLicense{{l.Expression}}
+	}
+	return c
+}
+
+func otherComponent(o Component) cdxComponent {
+	c := cdxComponent{Type: "library", Name: o.Name, Version: o.Version, PURL: o.PURL}
+	if o.SHA256 != "" {
+		c.Type, c.Hashes = "application", []cdxHash{{"SHA-256", o.SHA256}}
+	}
+	if o.License != noAssertion {
+		c.Licenses = []cdxLicense{{o.License}}
+	}
+	if o.Supplier != "" {
+		c.Supplier = &cdxSupplier{o.Supplier}
+	}
+	if o.Container {
+		c.Type = "container"
+	}
+	return c
+}
+
+// finish gives a document a serial number of its own and writes it.
+func (b *cdxBOM) finish() ([]byte, error) {
 	unnamed, err := json.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("write CycloneDX: %w", err)

@@ -5,32 +5,24 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/hardstand/hardstand/build/spec"
 )
 
-// IndexInput is what the document of an index is made of.
+// IndexInput is what the documents of an index are made of.
 type IndexInput struct {
 	Image     string
 	Digest    string // of the index, "sha256:..."
-	Release   string
 	Created   time.Time
 	Tool      string
-	Platforms []PlatformDigest
-}
-
-// PlatformDigest is one image of an index.
-type PlatformDigest struct {
-	Platform spec.Platform
-	Digest   string
-	Packages []*spec.Package
+	Platforms []Input // what the document of each image is made of
 }
 
 // SPDXIndex returns the document of an index: the platforms' images as its
-// variants, each with its Debian packages.
+// variants, each with what it holds.
 func SPDXIndex(in IndexInput) ([]byte, error) {
 	root := pkg{
 		SPDXID: "SPDXRef-index", Name: in.Image, Version: in.Digest, Supplier: noAssertion, DownloadLocation: noAssertion, Purpose: "CONTAINER",
@@ -44,23 +36,45 @@ func SPDXIndex(in IndexInput) ([]byte, error) {
 		Packages:      []pkg{root},
 		Relationships: []relationship{{"SPDXRef-DOCUMENT", root.SPDXID, "DESCRIBES"}},
 	}
+	licenses := map[string]extracted{}
 	for _, p := range in.Platforms {
-		one := Input{Image: in.Image, Platform: p.Platform, Digest: p.Digest, Release: in.Release}
-		id := "SPDXRef-image-" + ref(p.Platform.String())
+		prefix := ref(p.Platform.String())
+		id := "SPDXRef-image-" + prefix
 		d.Packages = append(d.Packages, pkg{
 			SPDXID: id, Name: in.Image + " " + p.Platform.String(), Version: p.Digest, Supplier: noAssertion, DownloadLocation: noAssertion, Purpose: "CONTAINER",
 			LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, Copyright: noAssertion,
 			Checksums:    []checksum{{"SHA256", strings.TrimPrefix(p.Digest, "sha256:")}},
-			ExternalRefs: []externalRef{purl(imagePURL(one))},
+			ExternalRefs: []externalRef{purl(imagePURL(p))},
 		})
 		d.Relationships = append(d.Relationships, relationship{id, root.SPDXID, "VARIANT_OF"})
-		for _, deb := range p.Packages {
-			entry := debPackage(one, deb)
-			entry.SPDXID = "SPDXRef-" + ref(p.Platform.String()) + "-deb-" + ref(deb.Name)
-			d.add(id, entry)
+		d.contents(p, id, "SPDXRef-"+prefix+"-")
+		for _, l := range p.extract() {
+			licenses[l.ID] = l
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(licenses)) {
+		d.Licenses = append(d.Licenses, licenses[id])
+	}
 	return finish(d, in.Image)
+}
+
+// CycloneDXIndex returns the document of an index: the platforms' images as its
+// components, each with what it holds within.
+func CycloneDXIndex(in IndexInput) ([]byte, error) {
+	root := container("index", in.Image, in.Digest, fmt.Sprintf("pkg:oci/%s@%s", escape(in.Image), escape(in.Digest)))
+	b := newBOM(root, in.Created, in.Tool)
+	has := cdxDependency{Ref: root.BOMRef}
+	var below []cdxDependency
+	for _, p := range in.Platforms {
+		prefix := ref(p.Platform.String()) + "-"
+		img := container(prefix+"image", in.Image+" "+p.Platform.String(), p.Digest, imagePURL(p))
+		var dependencies []cdxDependency
+		img.Components, dependencies = contentsOf(p, img.BOMRef, prefix)
+		b.Components, below = append(b.Components, img), append(below, dependencies...)
+		has.DependsOn = append(has.DependsOn, img.BOMRef)
+	}
+	b.Dependencies = append([]cdxDependency{has}, below...)
+	return b.finish()
 }
 
 // finish gives a document a namespace of its own and writes it.

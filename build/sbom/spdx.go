@@ -156,17 +156,25 @@ func SPDX(in Input) ([]byte, error) {
 		Relationships: []relationship{{"SPDXRef-DOCUMENT", root.SPDXID, "DESCRIBES"}},
 	}
 	d.Licenses = in.extract()
+	d.contents(in, root.SPDXID, "SPDXRef-")
+	return finish(d, in.Image)
+}
+
+// contents adds what an image holds. The identifiers begin with prefix.
+func (d *document) contents(in Input, image, prefix string) {
 	for _, p := range in.Packages {
-		d.add(root.SPDXID, debPackage(in, p))
+		entry := debPackage(in, p)
+		entry.SPDXID = prefix + "deb-" + ref(p.Name)
+		d.add(image, entry)
 	}
 	for _, c := range in.Components {
-		holder := root.SPDXID
+		entry, holder := componentPackage(c), image
+		entry.SPDXID = prefix + "component-" + ref(c.id())
 		if c.Within != "" {
-			holder = "SPDXRef-component-" + ref(c.Within)
+			holder = prefix + "component-" + ref(c.Within)
 		}
-		d.add(holder, componentPackage(c))
+		d.add(holder, entry)
 	}
-	return finish(d, in.Image)
 }
 
 func (d *document) add(root string, p pkg) {
@@ -176,7 +184,7 @@ func (d *document) add(root string, p pkg) {
 
 func debPackage(in Input, p *spec.Package) pkg {
 	out := pkg{
-		SPDXID: "SPDXRef-deb-" + ref(p.Name), Name: p.Name, Version: p.Version,
+		Name: p.Name, Version: p.Version,
 		DownloadLocation: noAssertion,
 		Checksums:        []checksum{{"SHA256", p.SHA256}},
 		SourceInfo:       fmt.Sprintf("built from the Debian source package %s %s", p.Source, p.SourceVersion),
@@ -240,7 +248,7 @@ func (in Input) extract() []extracted {
 
 func componentPackage(c Component) pkg {
 	p := pkg{
-		SPDXID: "SPDXRef-component-" + ref(c.id()), Name: c.Name, Version: c.Version, Supplier: noAssertion, DownloadLocation: noAssertion,
+		Name: c.Name, Version: c.Version, Supplier: noAssertion, DownloadLocation: noAssertion,
 		LicenseConcluded: c.License, LicenseDeclared: c.License, Copyright: noAssertion, Comment: c.Note, Purpose: "LIBRARY",
 	}
 	if c.SHA256 != "" {

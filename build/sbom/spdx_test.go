@@ -21,6 +21,7 @@ func input() sbom.Input {
 		},
 		Suppliers:  map[string]string{"tzdata": "GNU Libc Maintainers <debian-glibc@lists.debian.org>"},
 		Dropped:    map[string]int{"tzdata": 3},
+		Patterns:   map[string][]string{"tzdata": {"usr/share/zoneinfo/right/**"}},
 		Components: []sbom.Component{{Name: "hardstand-probe", Version: "1", SHA256: strings.Repeat("01", 32), PURL: "pkg:golang/github.com/hardstand/hardstand@1#probe", License: "Apache-2.0"}},
 	}
 }

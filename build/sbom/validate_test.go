@@ -33,9 +33,7 @@ func TestSPDXReadsElsewhere(t *testing.T) {
 }
 
 func TestIndexSPDXReadsElsewhere(t *testing.T) {
-	in := input()
-	data, err := sbom.SPDXIndex(sbom.IndexInput{Image: "base", Digest: in.Digest, Release: "13", Created: in.Created, Tool: in.Tool,
-		Platforms: []sbom.PlatformDigest{{Platform: in.Platform, Digest: in.Digest, Packages: in.Packages}, {Platform: spec.Platform{Arch: "arm64"}, Digest: in.Digest, Packages: in.Packages}}})
+	data, err := sbom.SPDXIndex(index())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +44,59 @@ func TestIndexSPDXReadsElsewhere(t *testing.T) {
 	if err := spdxlib.ValidateDocument(doc); err != nil {
 		t.Error(err)
 	}
-	if len(doc.Packages) != 7 {
-		t.Errorf("it reads %d packages, want 7", len(doc.Packages))
+	if len(doc.Packages) != 9 {
+		t.Errorf("it reads %d packages, want 9", len(doc.Packages))
+	}
+	if text := string(data); strings.Count(text, "3 paths of this package are left out of the image by its definition: usr/share/zoneinfo/right/**") != 2 || strings.Count(text, `"name": "hardstand-probe"`) != 2 {
+		t.Errorf("it does not say of both platforms what was left out and what was added: %s", data)
+	}
+}
+
+// index is one of two platforms.
+func index() sbom.IndexInput {
+	in, other := input(), input()
+	other.Platform = spec.Platform{Arch: "arm64"}
+	return sbom.IndexInput{Image: "base", Digest: in.Digest, Created: in.Created, Tool: in.Tool, Platforms: []sbom.Input{in, other}}
+}
+
+func TestIndexCycloneDXReadsElsewhere(t *testing.T) {
+	data, err := sbom.CycloneDXIndex(index())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b cdx.BOM
+	if err := cdx.NewBOMDecoder(bytes.NewReader(data), cdx.BOMFileFormatJSON).Decode(&b); err != nil {
+		t.Fatal(err)
+	}
+	refs := map[string]bool{b.Metadata.Component.BOMRef: true}
+	purls := 0
+	for _, img := range *b.Components {
+		refs[img.BOMRef] = true
+		for _, c := range *img.Components {
+			if refs[c.BOMRef] {
+				t.Errorf("%s stands twice", c.BOMRef)
+			}
+			refs[c.BOMRef] = true
+			if strings.Contains(c.PackageURL, "distro=debian-13") {
+				purls++
+			}
+			if c.Name == "tzdata" && (len(*c.Properties) != 3 || (*c.Properties)[2].Value != "usr/share/zoneinfo/right/**") {
+				t.Errorf("what was left out of tzdata: %+v", *c.Properties)
+			}
+		}
+	}
+	if len(refs) != 9 || purls != 4 {
+		t.Errorf("it names %d components, %d of them Debian packages", len(refs), purls)
+	}
+	for _, d := range *b.Dependencies {
+		for _, to := range append(*d.Dependencies, d.Ref) {
+			if !refs[to] {
+				t.Errorf("%s depends on %s, which is not there", d.Ref, to)
+			}
+		}
+	}
+	if err := cdx.NewBOMEncoder(&bytes.Buffer{}, cdx.BOMFileFormatJSON).EncodeVersion(&b, cdx.SpecVersion1_6); err != nil {
+		t.Error(err)
 	}
 }
 
