@@ -80,6 +80,7 @@ var known = []struct {
 	{pattern(`busybox-static`), busybox},
 	{pattern(`libc-bin`), loader},
 	{pattern(`openjdk-([0-9]+)-jre-headless`), java},
+	{pattern(`openjdk-([0-9]+)-jdk-headless`), javaTools},
 	{pattern(`java-common`), preferences},
 	{pattern(`(lib)?python3\.[0-9]+-minimal`), pythonMinimal},
 	{pattern(`(lib)?python3\.[0-9]+(-stdlib|-venv)?|python3-(distutils|lib2to3)`), pythonSource},

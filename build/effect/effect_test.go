@@ -72,6 +72,9 @@ func TestEffects(t *testing.T) {
 				"usr/lib/jvm/java-21-openjdk-amd64/lib/modules": "kept", "etc/alternatives/java": "symlink /usr/lib/jvm/java-21-openjdk-amd64/bin/java",
 				"etc/alternatives/jexec": "symlink /usr/lib/jvm/java-21-openjdk-amd64/lib/jexec", "usr/bin/java": "symlink /etc/alternatives/java",
 				"usr/bin/jexec": "symlink /etc/alternatives/jexec", "etc/.java/.systemPrefs/.system.lock": "file ", "etc/.java/.systemPrefs/.systemRootModFile": "file "}},
+		{effect.Package{Name: "openjdk-21-jdk-headless", Version: "21.0.9+10-1~deb13u1"}, map[string]string{"usr/lib/jvm/java-21-openjdk-amd64/bin/javac": "j"},
+			map[string]string{"usr/lib/jvm/java-21-openjdk-amd64/bin/javac": "kept", "etc/alternatives/javac": "symlink /usr/lib/jvm/java-21-openjdk-amd64/bin/javac",
+				"usr/bin/javac": "symlink /etc/alternatives/javac"}},
 		{effect.Package{Name: "fontconfig-config"}, map[string]string{"usr/share/fontconfig/conf.avail/10-hinting-slight.conf": "x", "etc/fonts/fonts.conf": "f"}, map[string]string{
 			"usr/share/fontconfig/conf.avail/10-hinting-slight.conf": "kept", "etc/fonts/fonts.conf": "kept",
 			"etc/fonts/conf.d/10-hinting-slight.conf": "symlink /usr/share/fontconfig/conf.avail/10-hinting-slight.conf"}},

@@ -3,6 +3,7 @@ package effect
 import (
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hardstand/hardstand/build/rootfs"
@@ -36,6 +37,19 @@ func java(p Package) *Effect {
 		},
 		finish: func() ([]rootfs.Content, error) { return append(links, javaPreferences()...), nil },
 	}
+}
+
+// javaTools makes the links of the compiler and its like. The runtime that they
+// need does the rest.
+func javaTools(p Package) *Effect {
+	e := java(p)
+	e.Does, e.Loaded = "/usr/bin has the links of update-alternatives, without a choice", nil
+	links := e.finish
+	e.finish = func() ([]rootfs.Content, error) {
+		list, err := links()
+		return slices.DeleteFunc(list, func(c rootfs.Content) bool { return strings.HasPrefix(c.Path, "etc/.java/") }), err
+	}
+	return e
 }
 
 // preferences is what java-common does, and each runtime once more.
