@@ -13,8 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -304,13 +306,19 @@ func (f *file) link(args map[string]string) {
 			}
 			switch c := in.cmd.(type) {
 			case *instructions.EnvCommand:
-				for _, kv := range c.Env {
-					s.env[kv.Key] = kv.Value
+				values := make([]string, len(c.Env))
+				for i, kv := range c.Env {
+					values[i] = f.expand(kv.Value, environment(s.env))
+				}
+				for i, kv := range c.Env {
+					s.env[kv.Key] = values[i]
 				}
 			case *instructions.ArgCommand:
 				for _, a := range c.Args {
-					if a.Value != nil {
-						s.env[a.Key] = *a.Value
+					if v, ok := args[a.Key]; ok {
+						s.env[a.Key] = v
+					} else if a.Value != nil {
+						s.env[a.Key] = f.expand(*a.Value, environment(s.env))
 					} else if v, ok := env[a.Key]; ok {
 						s.env[a.Key] = v
 					} else {
@@ -336,20 +344,39 @@ func (e environment) Keys() []string {
 	return keys
 }
 
-// expand puts variables in place and leaves those it does not know as written.
+// Bounds of a word that is expanded: variables that contain one another double
+// with every line.
+const (
+	maxVariables = 100
+	maxValue     = 4096 // bytes of a word and of what it becomes
+)
+
+// expand puts variables in place and leaves those it does not know as written,
+// and so a word that is too long or becomes so.
 func (f *file) expand(word string, env environment) string {
 	if !strings.ContainsAny(word, "$\"'") {
+		return word
+	}
+	if len(word) > maxValue || strings.Count(word, "$") > maxVariables {
+		return word
+	}
+	// One replacement can make every letter as long as the word, and one
+	// inside another that again.
+	if n := len(replacement().FindAllString(word, 2)); n > 1 || n == 1 && len(word) > maxValue/16 {
 		return word
 	}
 	lex := shell.NewLex(f.escape)
 	// A word whose every variable has a default needs none from outside.
 	lex.SkipUnsetEnv = len(variables(word)) > 0
 	out, _, err := lex.ProcessWord(word, env)
-	if err != nil {
+	if err != nil || len(out) > maxValue {
 		return word
 	}
 	return out
 }
+
+// replacement begins ${NAME/pattern/text}.
+var replacement = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{\w+/`) })
 
 // find returns the stage before limit that a name or number means, or nil.
 func (f *file) find(name string, limit int) *stage {

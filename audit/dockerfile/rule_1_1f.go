@@ -27,7 +27,7 @@ var rule11f = rule{audit.Rule{
 			return
 		}
 		if line.PrependShell && len(line.CmdLine) > 0 && !c.ownShell(in) {
-			c.warn(spot{in: in, observed: in.name + " in shell form", expected: in.name + " as a JSON array", fix: jsonForm(in.name, line.CmdLine)})
+			c.warn(spot{in: in, observed: in.name + " in shell form", expected: in.name + " as a JSON array", fix: c.jsonFix(in, line.CmdLine)})
 		}
 	})
 }}
@@ -43,6 +43,23 @@ func (f *file) ownShell(at *instr) bool {
 	return false
 }
 
+// jsonFix is jsonForm where the program stays the same: an ENTRYPOINT in shell
+// form takes no CMD as its arguments, one in JSON form does; and Windows runs
+// scripts through its shell only.
+func (f *file) jsonFix(in *instr, line []string) string {
+	if windows(f.rootBase(in.stage)) {
+		return ""
+	}
+	for _, s := range f.stages {
+		for _, other := range s.instrs {
+			if in.name == "ENTRYPOINT" && other.name == "CMD" || in.name == "CMD" && other.name == "ENTRYPOINT" {
+				return ""
+			}
+		}
+	}
+	return jsonForm(in.name, line)
+}
+
 // jsonForm writes a simple command as a JSON array, or returns "" where a
 // shell does something for it.
 func jsonForm(name string, line []string) string {
@@ -54,5 +71,14 @@ func jsonForm(name string, line []string) string {
 	if len(words) > 0 && words[0] == "exec" {
 		words = words[1:]
 	}
+	if len(words) == 0 || builtin[words[0]] {
+		return ""
+	}
 	return name + ` ["` + strings.Join(words, `", "`) + `"]`
+}
+
+// builtin are commands that only a shell has.
+var builtin = map[string]bool{
+	".": true, ":": true, "source": true, "cd": true, "exit": true, "export": true, "set": true, "ulimit": true, "umask": true, "eval": true, "trap": true,
+	"command": true, "type": true, "unset": true, "wait": true, "shopt": true, "alias": true, "if": true, "for": true, "while": true, "until": true, "case": true,
 }

@@ -35,7 +35,7 @@ var rule21a = rule{audit.Rule{
 func (c *check) added(in *instr, add *instructions.AddCommand, src string) {
 	switch {
 	case remoteSource(src) && gitSource(src):
-		if !pinnedGit(src) {
+		if !pinnedGit(src) && !commitID(add.Checksum) {
 			c.fail(spot{in: in, observed: "ADD of a repository without a commit: " + src, expected: "the full commit id behind #"})
 		}
 	case remoteSource(src):
@@ -60,12 +60,20 @@ func gitSource(src string) bool {
 }
 
 func pinnedGit(src string) bool {
-	_, ref, ok := strings.Cut(src, "#")
-	if !ok {
-		_, ref, _ = strings.Cut(src, "commit=")
-	}
+	rest, ref, _ := strings.Cut(src, "#")
 	ref, _, _ = strings.Cut(ref, ":")
-	return commitID(ref)
+	if commitID(ref) {
+		return true
+	}
+	// BuildKit's query form: what "checksum" or its alias says has to be there.
+	_, query, _ := strings.Cut(rest, "?")
+	for _, pair := range strings.Split(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if (key == "checksum" || key == "commit") && commitID(value) {
+			return true
+		}
+	}
+	return false
 }
 
 // commitID reports whether a text is a full commit id.

@@ -73,13 +73,13 @@ func unpinnedPackages(c call) (alias string, loose []string) {
 		if sub != "install" {
 			return alias, nil
 		}
-		ops = withoutFlagValues(c.args, "-t", "--target-release", "-o", "--option", "-c")
+		ops = c.operands()
 	case "apk":
 		alias = "DL3018"
 		if sub != "add" {
 			return alias, nil
 		}
-		ops = withoutFlagValues(c.args, "--virtual", "-t", "--repository", "-X", "--root", "-p", "--arch", "--keys-dir", "--repositories-file")
+		ops = c.operands()
 	case "yum", "dnf", "microdnf", "tdnf":
 		alias = map[string]string{"yum": "DL3033", "dnf": "DL3041", "microdnf": "DL3041", "tdnf": "DL3041"}[c.name]
 		if sub != "install" {
@@ -87,13 +87,13 @@ func unpinnedPackages(c call) (alias string, loose []string) {
 		}
 		// A version begins with a digit behind a hyphen: nginx-1.26.
 		pinned = func(p string) bool { return strings.HasPrefix(p, "@") || rpmVersion(p) }
-		ops = withoutFlagValues(c.args, "--setopt", "--enablerepo", "--disablerepo", "--releasever", "--installroot", "--config", "-c")
+		ops = c.operands()
 	case "zypper":
 		alias = "DL3037"
 		if sub != "install" && sub != "in" {
 			return alias, nil
 		}
-		ops = withoutFlagValues(c.args, "--repo", "-r", "--from")
+		ops = c.operands()
 	default:
 		return "", nil
 	}

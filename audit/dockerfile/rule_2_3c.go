@@ -16,13 +16,20 @@ var rule23c = rule{audit.Rule{
 	c.held = "every package has a version or a lock file"
 	c.each(func(in *instr) {
 		for _, call := range c.calls(in) {
-			if alias, seen, want := unpinnedLanguage(call); seen != "" {
+			if alias, seen, want := unpinnedLanguage(call); seen != "" && !(in.stage.env["CI"] != "" && frozenByCI(call)) {
 				c.fail(spot{in: in, alias: alias, observed: seen, expected: want})
 				return
 			}
 		}
 	})
 }}
+
+// frozenByCI reports whether a command keeps to its lock file where the
+// variable CI is set.
+func frozenByCI(c call) bool {
+	sub, ops := c.sub()
+	return (c.name == "pnpm" || c.name == "yarn") && (sub == "" || sub == "install" || sub == "i") && len(ops) == 0
+}
 
 func unpinnedLanguage(c call) (alias, seen, want string) {
 	sub, ops := c.sub()
@@ -36,7 +43,19 @@ func unpinnedLanguage(c call) (alias, seen, want string) {
 	switch c.name {
 	case "npm":
 		return unpinnedNPM(c, sub, ops)
+	case "yarn", "pnpm":
+		return unpinnedYarn(c, sub, ops)
 	case "pip", "pip3":
+		return unpinnedPip(c, sub)
+	case "uv":
+		if sub == "pip" || sub == "tool" {
+			for i, a := range c.args {
+				if a == sub {
+					return unpinnedLanguage(call{name: "pip", args: c.args[i+1:]})
+				}
+			}
+		}
+	case "pipx":
 		return unpinnedPip(c, sub)
 	case "gem":
 		if sub == "install" && !c.has("-v", "--version", "-g", "--file") && !c.joined("--version=") {
@@ -53,7 +72,7 @@ func unpinnedLanguage(c call) (alias, seen, want string) {
 			}
 		}
 	case "cargo":
-		if sub == "install" && !c.has("--locked", "--path", "--version", "--rev") && !c.joined("--path=") && !c.joined("--version=") {
+		if sub == "install" && !c.has("--path", "--version", "--vers", "--rev") && !c.joined("--path=") && !c.joined("--version=") && !c.joined("--rev=") {
 			if loose := without(ops, "@", "$"); len(loose) > 0 {
 				return "", "cargo install " + list(loose), "--locked --version 1.2.3"
 			}
@@ -88,14 +107,37 @@ func unpinnedNPM(c call, sub string, ops []string) (alias, seen, want string) {
 	return "DL3016", "npm " + sub + " " + list(loose), "name@1.2.3"
 }
 
+// unpinnedYarn judges yarn and pnpm, which rewrite their lock file unless told
+// to keep to it.
+func unpinnedYarn(c call, sub string, ops []string) (alias, seen, want string) {
+	if c.name == "yarn" && sub == "global" && len(ops) > 0 {
+		sub, ops = ops[0], ops[1:]
+	}
+	switch {
+	case sub == "add" || sub == "dlx":
+		_, seen, want = unpinnedNPM(call{name: c.name, args: c.args}, "add", ops)
+		return "DL3016", strings.Replace(seen, "npm add", c.name+" "+sub, 1), want
+	case sub != "install" && sub != "i" && (sub != "" || c.name != "yarn" || len(c.args) > 0):
+		return "", "", ""
+	case c.joined("--frozen-lockfile") || c.has("--immutable", "--offline") || c.joined("--no-lockfile=false") || c.joined("--lockfile-only") || c.has("--version", "--help"):
+		return "", "", ""
+	}
+	return "DL3016", c.name + " install", c.name + " install --frozen-lockfile, which installs what the lock file says"
+}
+
 func unpinnedPip(c call, sub string) (alias, seen, want string) {
 	if sub != "install" || c.has("--require-hashes") {
 		return "", "", ""
 	}
 	var loose []string
-	for _, p := range withoutFlagValues(c.args, "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-t", "--target", "--prefix", "--root", "-f", "--find-links", "-e", "--editable", "--timeout", "--trusted-host", "--cache-dir", "--platform", "--python-version")[1:] {
+	for _, p := range c.operands()[1:] {
 		local := strings.HasPrefix(p, ".") || strings.HasPrefix(p, "/") || strings.HasSuffix(p, ".whl") || strings.HasSuffix(p, ".tar.gz") || strings.HasPrefix(p, "$")
-		pinned := strings.Contains(p, "==") || strings.Contains(p, "@") || strings.Contains(p, "===")
+		pinned := strings.Contains(p, "==") || strings.Contains(p, "@")
+		if _, repository, ok := strings.Cut(p, "git+"); ok {
+			repository, _, _ = strings.Cut(repository, "#")
+			ref := repository[strings.LastIndex(repository, "@")+1:]
+			pinned = commitID(ref) || strings.Contains(ref, "$")
+		}
 		if p != "" && !local && !pinned {
 			loose = append(loose, p)
 		}

@@ -1,7 +1,10 @@
 package dockerfile
 
 import (
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hardstand/hardstand/audit"
 )
@@ -15,8 +18,11 @@ var rule23d = rule{audit.Rule{
 	c.held = "every download in a RUN is verified in that RUN"
 	c.each(func(in *instr) {
 		s := c.script(in)
+		if c.foreignDownload(in, s) {
+			return
+		}
 		for _, p := range s.pipes {
-			if downloads(p.from) && (isShell(p.to.name) || isInterpreter(p.to.name)) {
+			if s.downloadedInto(p) && (isShell(p.to.name) || isInterpreter(p.to.name)) {
 				c.fail(spot{in: in, severity: audit.Critical, observed: p.from.name + " | " + p.to.name + ": a download is executed", expected: "a file with a known hash"})
 				return
 			}
@@ -33,7 +39,74 @@ var rule23d = rule{audit.Rule{
 	})
 }}
 
-func downloads(c call) bool { return c.name == "curl" || c.name == "wget" || c.name == "aria2c" }
+// maxPipes bounds the pipes of a RUN that are followed upwards.
+const maxPipes = 500
+
+// downloadedInto reports whether what a pipe carries was fetched, perhaps by a
+// command further up whose output passes through tee.
+func (s *script) downloadedInto(p pipe) bool {
+	for range maxNesting {
+		if downloads(p.from) {
+			return true
+		}
+		if len(s.pipes) > maxPipes || p.from.name != "tee" && p.from.name != "cat" {
+			return false
+		}
+		found := false
+		for _, up := range s.pipes {
+			if up.to.pos == p.from.pos && up.to.name == p.from.name {
+				p, found = up, true
+				break
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return false
+}
+
+var (
+	powerFetch = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(invoke-webrequest|iwr|invoke-restmethod|irm|start-bitstransfer|downloadfile|downloadstring|bitsadmin|certutil\s+-urlcache|curl(?:\.exe)?|wget)\b[^\n]*\b(?:https?|ftp)://|\bhttps?://[^\n]*\b(?:downloadfile|downloadstring)\b`)
+	})
+	powerExecute = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\b(iex|invoke-expression)\b`) })
+	powerHash    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)get-filehash|certutil\s+-hashfile|get-authenticodesignature|sha256`)
+	})
+)
+
+// foreignDownload judges the RUNs of Windows by the names of its download
+// commands, since nobody parses them here. It reports whether one is broken.
+func (c *check) foreignDownload(in *instr, s *script) bool {
+	if s.other != "cmd" && s.other != "powershell" && s.other != "pwsh" {
+		return false
+	}
+	text := in.node.Original
+	fetched := powerFetch().FindStringSubmatch(text)
+	if fetched == nil {
+		return false
+	}
+	if powerExecute().MatchString(text) {
+		c.fail(spot{in: in, severity: audit.Critical, observed: "a download is executed by " + strings.ToLower(powerExecute().FindString(text)), expected: "a file with a known hash"})
+		return true
+	}
+	if powerHash().MatchString(text) {
+		return false
+	}
+	c.fail(spot{in: in, observed: strings.ToLower(fetched[1]) + " fetches a file and nothing in this RUN checks it", expected: "a comparison with Get-FileHash, or ADD --checksum"})
+	return true
+}
+
+func downloads(c call) bool {
+	switch c.name {
+	case "curl", "wget", "aria2c":
+		return true
+	case "rpm":
+		return c.url() != ""
+	}
+	return false
+}
 
 func isInterpreter(name string) bool {
 	switch name {
@@ -59,8 +132,13 @@ func (c call) fetchesFile() bool {
 	if strings.Contains(u, "://localhost") || strings.Contains(u, "://127.0.0.1") {
 		return false
 	}
-	if c.has("-I", "--head", "--spider", "-X", "--request", "-d", "--data", "--version", "--help") || c.has("/dev/null") {
+	if c.has("-I", "--head", "--spider", "-d", "--data", "--data-raw", "--data-binary", "--version", "--help") || c.has("/dev/null") || slices.Equal(c.out, []string{"/dev/null"}) {
 		return false
+	}
+	for i, a := range c.args {
+		if (a == "-X" || a == "--request") && i+1 < len(c.args) && c.args[i+1] != "GET" {
+			return false
+		}
 	}
 	return u != "" || len(c.operands()) > 0
 }
@@ -74,7 +152,7 @@ func (s *script) verified() bool {
 				return true
 			}
 		case "gpg", "gpgv", "gpg2":
-			if c.name == "gpgv" || c.has("--verify") || c.has("--dearmor") {
+			if c.name == "gpgv" || c.has("--verify") {
 				return true
 			}
 		case "cosign", "minisign", "signify", "slsa-verifier", "gh":

@@ -18,7 +18,7 @@ var rule24d = rule{audit.Rule{
 	c.each(func(in *instr) {
 		for _, src := range localSources(in) {
 			p := c.expand(src, environment(in.stage.env))
-			what := valuableFile(path.Base(p))
+			what := valuableGlob(path.Base(p))
 			if what == "" {
 				for _, part := range strings.Split(strings.Trim(p, "/"), "/") {
 					if what == "" {
@@ -36,6 +36,20 @@ var rule24d = rule{audit.Rule{
 		}
 	})
 }}
+
+// valuableGlob is valuableFile for a name that may end in a pattern: .env*
+// takes .env, and id_* takes id_rsa.
+func valuableGlob(name string) string {
+	if what := valuableFile(name); what != "" || !strings.ContainsAny(name, "*?[") {
+		return what
+	}
+	for _, known := range []string{".env", ".env.production", "id_rsa", "id_ed25519", ".npmrc", ".netrc", ".git-credentials", "credentials.json", "terraform.tfstate"} {
+		if ok, err := path.Match(name, known); err == nil && ok && strings.Trim(name, "*?.") != "" {
+			return valuableFile(known)
+		}
+	}
+	return ""
+}
 
 // publicCertificate reports whether a name says that the file holds
 // certificates and no keys.

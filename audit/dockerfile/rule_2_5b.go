@@ -29,7 +29,15 @@ var rule25b = rule{audit.Rule{
 		c.fail(spot{in: in, observed: "HEALTHCHECK in shell form: " + redact(firstWords(test[1])), expected: "exec form without a shell"})
 		return
 	}
-	name := program(test[1])
+	probe := call{name: program(test[1]), args: test[2:]}
+	for range maxNesting {
+		inner, ok := unwrap(probe)
+		if !ok {
+			break
+		}
+		probe = inner
+	}
+	name := probe.name
 	if unwelcome(name) {
 		c.fail(spot{in: in, observed: "HEALTHCHECK runs " + name, expected: "a probe that can do nothing else"})
 		return

@@ -30,7 +30,7 @@ var rule26a = rule{audit.Rule{
 	switch {
 	case strings.Contains(name, "$"):
 		c.unknown("the value of the build arguments in USER "+user, "USER "+user)
-	case name == "root" || zero(name):
+	case name == "root" || zero(name) || windowsRoot(name):
 		c.fail(spot{in: in, observed: "USER " + user, expected: "a user other than root"})
 	case group == "root" || zero(group):
 		c.warn(spot{in: in, observed: "USER " + user + ": group root", expected: "a group other than root"})
@@ -51,10 +51,18 @@ func (c *check) noUser() {
 		c.unknown("the image "+base+": its configuration says which user runs", "no USER")
 	case strings.Contains(base, "$"):
 		c.unknown("the value of the build arguments in FROM "+base, "no USER")
+	case strings.Contains(parseImage(base).path, "nanoserver"):
+		c.unknown("the image "+base+", which may run as ContainerUser", "no USER")
 	default:
 		from := c.target.from
 		c.absent(spot{start: from.start, end: from.end, observed: "no USER in the target stage or its parents; " + base + " runs as root unless it says otherwise", expected: "USER 65532:65532"})
 	}
+}
+
+// windowsRoot reports whether a user of Windows may do everything.
+func windowsRoot(name string) bool {
+	name = name[strings.LastIndex(name, `\`)+1:]
+	return strings.EqualFold(name, "ContainerAdministrator") || strings.EqualFold(name, "Administrator")
 }
 
 func zero(id string) bool { return id != "" && strings.Trim(id, "0") == "" }

@@ -27,6 +27,8 @@ var rule26b = rule{audit.Rule{
 		c.unknown("the value of the build arguments in USER "+user, "USER "+user)
 	case name == "root":
 		c.notApplicable("the user is root; see CHG-2.6a")
+	case windows(c.rootBase(c.target)):
+		c.notApplicable("users of Windows have no number")
 	case strings.Trim(name, "0123456789") != "":
 		c.warn(spot{in: in, observed: "USER " + user, expected: "a number, and in a group a number too"})
 	default:

@@ -31,6 +31,11 @@ var rule26c = rule{audit.Rule{
 			c.fail(spot{in: in, observed: in.name + " --chmod=" + mode + " is " + bad, expected: "a mode like 0755 or 0644"})
 		}
 		for _, call := range c.calls(in) {
+			if call.name == "install" || call.name == "mkdir" {
+				if m := call.mode(); badMode(m) != "" && !(badMode(m) == "world-writable" && onlyTmp(call.operands())) {
+					c.fail(spot{in: in, observed: call.name + " -m " + m + " is " + badMode(m), expected: "a mode like 0755 or 0644"})
+				}
+			}
 			if call.name != "chmod" {
 				continue
 			}
@@ -41,13 +46,31 @@ var rule26c = rule{audit.Rule{
 	})
 }}
 
+// mode is the value of -m or --mode.
+func (c call) mode() string {
+	for i, a := range c.args {
+		if (a == "-m" || a == "--mode") && i+1 < len(c.args) {
+			return c.args[i+1]
+		}
+		for _, flag := range []string{"--mode=", "-m"} {
+			if rest, ok := strings.CutPrefix(a, flag); ok && rest != "" && !strings.HasPrefix(a, "-mo") {
+				return rest
+			}
+		}
+	}
+	return ""
+}
+
 func badMode(mode string) string {
 	if strings.Contains(mode, "+s") || strings.Contains(mode, "=s") {
 		return "set-id"
 	}
 	for _, part := range strings.Split(mode, ",") {
-		if who, what, ok := strings.Cut(part, "+"); ok && strings.Contains(what, "w") && (who == "" || strings.ContainsAny(who, "oa")) && who != "" {
-			return "world-writable"
+		for _, op := range []string{"+", "="} {
+			// Without a who, + and = leave to the umask what others get.
+			if who, what, ok := strings.Cut(part, op); ok && strings.Contains(what, "w") && strings.ContainsAny(who, "oa") {
+				return "world-writable"
+			}
 		}
 	}
 	if mode == "" || strings.Trim(mode, "01234567") != "" {

@@ -1,7 +1,9 @@
 package dockerfile
 
 import (
+	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hardstand/hardstand/audit"
 )
@@ -29,7 +31,20 @@ var rule28e = rule{audit.Rule{
 			c.fail(spot{in: in, observed: in.name + " contains " + what, expected: "a secret mount"})
 			return
 		}
-		for _, call := range c.calls(in) {
+		s := c.script(in)
+		for _, a := range s.assigns {
+			if secretName(a.name) && !harmlessValue(a.value) && !keyFingerprint().MatchString(a.value) {
+				c.fail(spot{in: in, observed: in.name + " sets " + a.name + " to a literal value", expected: "a secret mount"})
+				return
+			}
+		}
+		for _, p := range s.pipes {
+			if p.to.name == "chpasswd" && literalPassword(p.from) {
+				c.fail(spot{in: in, observed: "chpasswd is given a password by " + p.from.name, expected: "no password; a container needs no login"})
+				return
+			}
+		}
+		for _, call := range s.calls {
 			if option := passwordOption(call); option != "" {
 				c.fail(spot{in: in, observed: call.name + " is given a password with " + option, expected: "a secret mount"})
 				return
@@ -37,6 +52,20 @@ var rule28e = rule{audit.Rule{
 		}
 	})
 }}
+
+// keyFingerprint is what a variable called KEY holds in a RUN that asks a key
+// server: the fingerprint of an OpenPGP key or its end, which is public.
+var keyFingerprint = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:0x)?(?:[0-9A-F]{16}|[0-9A-F]{40})$`) })
+
+// literalPassword reports whether a command prints name:password.
+func literalPassword(c call) bool {
+	for _, a := range c.args {
+		if _, pass, ok := strings.Cut(a, ":"); ok && pass != "" && !strings.ContainsAny(pass, "$%") {
+			return c.name == "echo" || c.name == "printf"
+		}
+	}
+	return false
+}
 
 // passwordOption names the option by which a command gets a literal password,
 // or returns "".

@@ -21,13 +21,13 @@ var rule28f = rule{audit.Rule{
 		if !ok {
 			return
 		}
-		targets := secretTargets(run)
-		if len(targets) == 0 {
+		targets, variables := secretTargets(run)
+		if len(targets)+len(variables) == 0 {
 			return
 		}
 		mounted = true
 		for _, call := range c.calls(in) {
-			if file := leaks(call, targets); file != "" {
+			if file := leaks(call, targets, variables); file != "" {
 				c.fail(spot{in: in, observed: call.name + " writes a mounted secret to " + file, expected: "no copy of the secret"})
 				return
 			}
@@ -38,23 +38,31 @@ var rule28f = rule{audit.Rule{
 	}
 }}
 
-func secretTargets(run *instructions.RunCommand) []string {
-	var list []string
+// secretTargets lists the files and the variables in which a RUN finds its
+// secrets.
+func secretTargets(run *instructions.RunCommand) (files, variables []string) {
 	for _, m := range instructions.GetMounts(run) {
 		if m == nil || m.Type != instructions.MountTypeSecret {
 			continue
 		}
-		target := m.Target
-		if target == "" {
-			target = "/run/secrets/" + m.CacheID
+		if m.Env != nil && *m.Env != "" {
+			variables = append(variables, *m.Env)
 		}
-		list = append(list, target)
+		switch {
+		case m.Target != "":
+			files = append(files, m.Target)
+		case m.Env == nil || *m.Env == "":
+			files = append(files, "/run/secrets/"+m.CacheID)
+		}
 	}
-	return list
+	return files, variables
 }
 
 // leaks returns the file to which a command writes a secret, or "".
-func leaks(c call, targets []string) string {
+func leaks(c call, targets, variables []string) string {
+	if file := c.printed(targets, variables); file != "" {
+		return file
+	}
 	for _, t := range targets {
 		if !c.has(t) {
 			continue
@@ -65,11 +73,38 @@ func leaks(c call, targets []string) string {
 				return last
 			}
 		case "cat", "tee", "base64":
-			for _, o := range c.out {
-				if !strings.HasPrefix(o, "/dev/") && !strings.HasPrefix(o, "/run/") {
-					return o
-				}
+			if o := c.kept(); o != "" {
+				return o
 			}
+		}
+	}
+	return ""
+}
+
+// kept is a file of a layer to which the output goes, or "".
+func (c call) kept() string {
+	for _, o := range c.out {
+		if !strings.HasPrefix(o, "/dev/") && !strings.HasPrefix(o, "/run/") && !strings.HasPrefix(o, "&") {
+			return o
+		}
+	}
+	return ""
+}
+
+// printed returns the file to which echo or printf writes a secret that the
+// shell puts into its words.
+func (c call) printed(targets, variables []string) string {
+	if c.name != "echo" && c.name != "printf" {
+		return ""
+	}
+	for _, v := range variables {
+		if strings.Contains(c.raw, "$"+v) || strings.Contains(c.raw, "${"+v) {
+			return c.kept()
+		}
+	}
+	for _, t := range targets {
+		if strings.Contains(c.raw, "$(") && strings.Contains(c.raw, t) {
+			return c.kept()
 		}
 	}
 	return ""

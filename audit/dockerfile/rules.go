@@ -61,7 +61,8 @@ type check struct {
 	context  *buildContext // nil without a context
 	rule     audit.Rule
 	findings []audit.Finding
-	held     string // what was seen when nothing is broken
+	unread   map[*instr]string // RUNs the rule asked about that are in no shell we read
+	held     string            // what was seen when nothing is broken
 	method   string
 }
 
@@ -126,6 +127,7 @@ func (c *check) done() []audit.Finding {
 	if len(c.findings) == 0 {
 		c.add(audit.Finding{Verdict: audit.Pass, Artifact: c.subject(), Observed: c.held})
 	}
+	c.doubt()
 	if c.incomplete() && c.rule.ID != "CHG-1.1a" {
 		for i := range c.findings {
 			if f := &c.findings[i]; f.Verdict == audit.Pass && f.Artifact.Kind == audit.Dockerfile {
@@ -134,6 +136,40 @@ func (c *check) done() []audit.Finding {
 		}
 	}
 	return c.findings
+}
+
+// script is file's, and notes what the rule asked about and did not see.
+func (c *check) script(in *instr) *script {
+	s := c.file.script(in)
+	if what := s.unread(); what != "" && in.stage.reachable {
+		if c.unread == nil {
+			c.unread = map[*instr]string{}
+		}
+		c.unread[in] = what
+	}
+	return s
+}
+
+// calls is file's, and notes like script.
+func (c *check) calls(in *instr) []call { return c.script(in).calls }
+
+// doubt takes back a pass that rests on a RUN nobody read: a rule about
+// commands says nothing about PowerShell by finding nothing in it.
+func (c *check) doubt() {
+	if len(c.unread) == 0 || c.rule.ID == "CHG-1.1z" {
+		return
+	}
+	line, what := 0, ""
+	for in, w := range c.unread {
+		if line == 0 || in.start < line {
+			line, what = in.start, w
+		}
+	}
+	for i := range c.findings {
+		if f := &c.findings[i]; f.Verdict == audit.Pass && f.Artifact.Kind == audit.Dockerfile && f.Locator.StartLine == 0 {
+			f.Verdict, f.Needs = audit.Unknown, fmt.Sprintf("a person who reads the RUN on line %d, which is %s", line, what)
+		}
+	}
 }
 
 // subject is the artefact that the rule is about.

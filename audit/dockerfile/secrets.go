@@ -21,6 +21,7 @@ var harmlessWords = map[string]bool{
 	"path": true, "dir": true, "url": true, "uri": true, "endpoint": true, "host": true, "port": true, "name": true, "id": true,
 	"type": true, "ttl": true, "timeout": true, "length": true, "size": true, "algorithm": true, "alg": true, "enabled": true,
 	"disabled": true, "mode": true, "header": true, "prefix": true, "source": true, "ref": true, "fingerprint": true, "gpg": true,
+	"sha": true, "sha1": true, "sha256": true, "sha512": true, "md5": true, "checksum": true, "hash": true, "keyserver": true, "empty": true,
 	"arn": true, "region": true, "server": true, "provider": true, "method": true, "realm": true, "format": true, "expiry": true,
 }
 

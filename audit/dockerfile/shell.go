@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -16,11 +17,12 @@ const maxCalls = 10000
 
 // script is what a RUN instruction executes.
 type script struct {
-	calls []call
-	pipes []pipe
-	text  string
-	err   error  // of the shell parser
-	other string // the interpreter, where it is no POSIX shell
+	calls   []call
+	pipes   []pipe
+	assigns []assign
+	text    string
+	err     error  // of the shell parser
+	other   string // the interpreter, where it is no POSIX shell
 }
 
 // call is one command with its arguments. Words keep variables as written.
@@ -28,8 +30,12 @@ type call struct {
 	name string   // base name of the program, lower case letters as written
 	args []string // without the name
 	out  []string // files that its output is redirected to
+	raw  string   // the statement as written
 	pos  uint     // offset in the script, for "before" and "after"
 }
+
+// assign is a variable that a script sets to a text without variables in it.
+type assign struct{ name, value string }
 
 // pipe is a pair of commands joined by |.
 type pipe struct{ from, to call }
@@ -46,16 +52,29 @@ func (c call) has(words ...string) bool {
 	return false
 }
 
-// operands returns the arguments that are no flags.
-func (c call) operands() []string {
-	var list []string
-	for _, a := range c.args {
-		if !strings.HasPrefix(a, "-") {
-			list = append(list, a)
-		}
-	}
-	return list
+// valueFlags are the flags of a program whose value is the next argument, so
+// that it is not taken for an operand.
+var valueFlags = map[string][]string{
+	"apt-get": aptFlags, "apt": aptFlags, "aptitude": aptFlags,
+	"apk": {"--virtual", "-t", "--repository", "-X", "--root", "-p", "--arch", "--keys-dir", "--repositories-file", "--cache-dir", "--cache-max-age", "--wait"},
+	"yum": rpmFlags,
+	"dnf": rpmFlags, "microdnf": rpmFlags, "tdnf": rpmFlags,
+	"zypper": {"--repo", "-r", "--from", "--root", "-R", "--plus-repo", "-p", "--cache-dir", "-C"},
+	"npm":    {"--prefix", "-C", "--registry", "--workspace", "-w", "--cache", "--userconfig", "--loglevel", "--tag", "--omit", "--include"},
+	"pip":    pipFlags, "pip3": pipFlags,
+	"git":   {"-c", "-C", "--git-dir", "--work-tree"},
+	"chmod": {"--reference"},
 }
+
+var (
+	aptFlags = []string{"-t", "--target-release", "--default-release", "-o", "--option", "-c", "--config-file", "-a", "--host-architecture"}
+	rpmFlags = []string{"--setopt", "--enablerepo", "--disablerepo", "--repo", "--releasever", "--installroot", "--config", "-c", "--exclude", "-x", "--forcearch"}
+	pipFlags = []string{"-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-t", "--target", "--prefix", "--root", "-f", "--find-links",
+		"-e", "--editable", "--timeout", "--trusted-host", "--cache-dir", "--platform", "--python-version", "--proxy", "--retries", "--log", "--python"}
+)
+
+// operands returns the arguments that are neither flags nor values of flags.
+func (c call) operands() []string { return withoutFlagValues(c.args, valueFlags[c.name]...) }
 
 // sub returns the first operand and the operands after it.
 func (c call) sub() (string, []string) {
@@ -89,26 +108,36 @@ func (f *file) script(in *instr) *script {
 		return s
 	}
 	text := strings.Join(run.CmdLine, " ")
+	if len(run.Files) > 0 && parser.MustParseHeredoc(text) != nil {
+		// Nothing but a here-document: its content is the script.
+		text = run.Files[0].Data
+		if run.Files[0].Chomp {
+			text = parser.ChompHeredocContent(text)
+		}
+		if line, _, _ := strings.Cut(text, "\n"); strings.HasPrefix(line, "#!") && !isShell(program(lastField(line))) {
+			s.other = lastField(line)
+			return s
+		}
+		s.parse(text, 0)
+		return s
+	}
 	for _, file := range run.Files {
-		data := file.Data
-		if file.Chomp {
-			data = strings.ReplaceAll("\n"+data, "\n\t", "\n")[1:]
-		}
-		if strings.HasPrefix(strings.TrimSpace(text), "<<") {
-			if strings.HasPrefix(data, "#!") {
-				line, _, _ := strings.Cut(data, "\n")
-				if !isShell(program(strings.TrimSpace(lastField(line)))) {
-					s.other = lastField(line)
-					return s
-				}
-			}
-			text = data
-			continue
-		}
-		text += "\n" + data + file.Name + "\n"
+		text += "\n" + file.Data + file.Name
 	}
 	s.parse(text, 0)
 	return s
+}
+
+// unread names what a RUN is written in where that is not understood, or
+// returns "".
+func (s *script) unread() string {
+	switch {
+	case s.other != "":
+		return s.other
+	case s.err != nil:
+		return "shell that cannot be parsed"
+	}
+	return ""
 }
 
 func lastField(line string) string {
@@ -136,13 +165,19 @@ func (f *file) otherShell(at *instr) string {
 			break
 		}
 	}
-	if current == "" && strings.Contains(strings.ToLower(at.stage.base), "windows") {
+	if current == "" && windows(f.rootBase(at.stage)) {
 		current = "cmd"
 	}
 	if current == "" || isShell(current) {
 		return ""
 	}
 	return current
+}
+
+// windows reports whether an image is one of Windows, by its name.
+func windows(base string) bool {
+	base = strings.ToLower(base)
+	return strings.Contains(base, "windows") || strings.Contains(base, "nanoserver") || strings.Contains(base, "servercore")
 }
 
 func isShell(name string) bool {
@@ -172,7 +207,15 @@ func (s *script) parse(text string, depth int) {
 		switch n := node.(type) {
 		case *syntax.Stmt:
 			if c, ok := n.Cmd.(*syntax.CallExpr); ok {
-				s.record(readCall(c, n.Redirs), depth)
+				made := readCall(c, n.Redirs)
+				made.raw = span(text, n)
+				s.record(made, depth)
+			}
+		case *syntax.Assign:
+			if n.Name != nil && n.Value != nil && len(s.assigns) < maxCalls {
+				if value := wordText(n.Value); !strings.Contains(value, "$") {
+					s.assigns = append(s.assigns, assign{n.Name.Value, value})
+				}
 			}
 		case *syntax.BinaryCmd:
 			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
@@ -181,6 +224,15 @@ func (s *script) parse(text string, depth int) {
 		}
 		return true
 	})
+}
+
+// span is the text of a node, here-documents left out.
+func span(text string, n syntax.Node) string {
+	from, to := int(n.Pos().Offset()), int(n.End().Offset())
+	if from > to || to > len(text) {
+		return ""
+	}
+	return text[from:to]
 }
 
 // record notes a call, and what it in turn runs.
@@ -219,7 +271,7 @@ func unwrap(c call) (call, bool) {
 		case (c.name == "timeout" || c.name == "setarch" || c.name == "gosu" || c.name == "su-exec") && len(args) == len(c.args):
 			args = args[1:]
 		default:
-			return call{name: program(a), args: args[1:], out: c.out, pos: c.pos}, true
+			return call{name: program(a), args: args[1:], out: c.out, raw: c.raw, pos: c.pos}, true
 		}
 	}
 	return call{}, false
