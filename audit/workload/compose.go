@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,10 @@ func (f *file) compose(ctx context.Context, in Input, o Options) error {
 	}
 	d := f.docs[0]
 	project, err := load(ctx, in, d, o, true)
+	var nobody *compose.UnavailableError
+	if errors.As(err, &nobody) {
+		return err
+	}
 	if err != nil {
 		if project, err = load(ctx, in, d, o, false); err != nil {
 			return err
@@ -46,7 +51,7 @@ func load(ctx context.Context, in Input, d *document, o Options, keep bool) (com
 		return compose.Project{}, fmt.Errorf("it is no mapping")
 	}
 	if o.Compose == nil {
-		return compose.Project{}, fmt.Errorf("nobody reads Compose files here")
+		return compose.Project{}, &compose.UnavailableError{Err: errors.New("nobody reads Compose files here")}
 	}
 	return o.Compose(ctx, compose.Request{
 		Name: in.Name, Model: model, Env: o.Env, Keep: keep,

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -163,7 +164,8 @@ func Rules() []audit.Rule {
 	return list
 }
 
-// Audit judges one file. The error says that it could not be judged at all.
+// Audit judges one file. The error says that it could not be judged at all;
+// where that is not the file's fault, every rule is unknown in the result.
 func Audit(ctx context.Context, in Input, o Options) (Result, error) {
 	if len(in.Data) > MaxSize {
 		return Result{}, fmt.Errorf("%s has more than %d bytes", in.Name, MaxSize)
@@ -172,6 +174,10 @@ func Audit(ctx context.Context, in Input, o Options) (Result, error) {
 	sum := sha256.Sum256(in.Data)
 	f.artifact.SHA256 = hex.EncodeToString(sum[:])
 	if err := f.read(ctx, in, o); err != nil {
+		var nobody *compose.UnavailableError
+		if errors.As(err, &nobody) {
+			return f.unread(nobody), fmt.Errorf("read %s: %w", in.Name, err)
+		}
 		return Result{}, fmt.Errorf("read %s: %w", in.Name, err)
 	}
 	res := Result{Artifact: f.artifact, Notes: f.notes, Containers: len(f.containers)}
@@ -197,6 +203,20 @@ func Audit(ctx context.Context, in Input, o Options) (Result, error) {
 	}
 	audit.SortFindings(res.Findings)
 	return res, nil
+}
+
+// unread answers every rule for a file that nobody could read.
+func (f *file) unread(why error) Result {
+	res := Result{Artifact: f.artifact}
+	for _, r := range rules() {
+		if has(r.Kinds, f.artifact.Kind) {
+			res.Findings = append(res.Findings, audit.Finding{
+				Rule: r.ID, Verdict: audit.Unknown, Artifact: f.artifact, Locator: audit.Locator{Path: f.artifact.Name},
+				Needs: "somebody who reads such files: " + shorten(why.Error()),
+			})
+		}
+	}
+	return res
 }
 
 func has(kinds []audit.Kind, k audit.Kind) bool {

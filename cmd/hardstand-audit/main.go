@@ -19,6 +19,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	frame := cli.System(version)
-	code := cli.Run(ctx, frame, auditor.New(frame, auditor.AskCompose(frame)), os.Args[1:])
+	code := cli.Run(ctx, frame, auditor.New(frame, auditor.Beside(frame)), os.Args[1:])
 	os.Exit(code)
 }

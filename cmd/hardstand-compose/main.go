@@ -18,7 +18,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := compose.Serve(ctx, os.Stdin, os.Stdout, composefile.Read); err != nil {
+	err := limitMemory()
+	if err == nil {
+		err = compose.Serve(ctx, os.Stdin, os.Stdout, composefile.Read)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "hardstand-compose:", err)
 		os.Exit(cli.ExitFailed)
 	}

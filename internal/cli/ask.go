@@ -6,40 +6,68 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"time"
 )
 
-// maxAnswer bounds what a companion answers, in bytes.
+// maxAnswer bounds what a companion answers, in bytes, where the question sets
+// no other limit.
 const maxAnswer = 64 << 20
+
+// Question is what a companion is asked. The zero value of what is optional
+// asks with this process's environment, and waits as long as the context does.
+type Question struct {
+	Executable string // one of the companions beside this one
+	Args       []string
+	Input      []byte        // on its standard input
+	Env        []string      // its whole environment; nil: this process's
+	MaxAnswer  int           // bytes; 0: 64 MiB
+	Within     time.Duration // after which it is ended; 0: never
+}
 
 // Ask runs a command of another executable and returns what it prints and its
 // exit code. What it says beside that goes to standard error.
 func Ask(ctx context.Context, f *Frame, executable string, args ...string) ([]byte, int, error) {
-	return AskWith(ctx, f, executable, nil, args...)
+	return AskQuestion(ctx, f, Question{Executable: executable, Args: args})
 }
 
-// AskWith is Ask with something on the other's standard input.
-func AskWith(ctx context.Context, f *Frame, executable string, input []byte, args ...string) ([]byte, int, error) {
-	path, err := sibling(executable)
+// AskQuestion is Ask with limits and input.
+func AskQuestion(ctx context.Context, f *Frame, q Question) ([]byte, int, error) {
+	path, err := sibling(q.Executable)
 	if err != nil {
 		return nil, 0, err
 	}
-	out := &bounded{}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), out, f.Stderr
+	if q.Within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, q.Within, fmt.Errorf("it took more than %s", q.Within))
+		defer cancel()
+	}
+	out := &bounded{limit: q.MaxAnswer}
+	if out.limit == 0 {
+		out.limit = maxAnswer
+	}
+	cmd := exec.CommandContext(ctx, path, q.Args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = bytes.NewReader(q.Input), out, f.Stderr, q.Env
+	cmd.WaitDelay = time.Second // its children may hold the streams
 	err = cmd.Run()
+	if ctx.Err() != nil {
+		return nil, 0, fmt.Errorf("run %s: %w", q.Executable, context.Cause(ctx))
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return nil, 0, fmt.Errorf("run %s: %w", executable, err)
+		return nil, 0, fmt.Errorf("run %s: %w", q.Executable, err)
 	}
 	return out.Bytes(), cmd.ProcessState.ExitCode(), nil
 }
 
-// bounded refuses what exceeds maxAnswer.
-type bounded struct{ bytes.Buffer }
+// bounded refuses what exceeds its limit.
+type bounded struct {
+	bytes.Buffer
+	limit int
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxAnswer {
-		return 0, fmt.Errorf("more than %d bytes", maxAnswer)
+	if b.Len()+len(p) > b.limit {
+		return 0, fmt.Errorf("more than %d bytes", b.limit)
 	}
 	return b.Buffer.Write(p)
 }

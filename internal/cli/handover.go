@@ -23,6 +23,7 @@ const (
 	AuditExecutable     = "hardstand-audit"
 	CollectorExecutable = "hardstand-collector"
 	ComposeExecutable   = "hardstand-compose"
+	ReachExecutable     = "hardstand-reach"
 )
 
 // Holder returns the executable that holds the command which a command line

@@ -1,6 +1,6 @@
 // Package reach finds out whether the vulnerable code of a Go module is in a
-// program at all, or is called from a source tree, with govulncheck's library.
-// It only ever takes findings away that the analysis was able to see: for a
+// program at all, or is called from a source tree, by govulncheck's analysis,
+// which package govulncheck does, here or in another executable. It only ever takes findings away that the analysis was able to see: for a
 // stripped program, or an advisory that lists no code, it says nothing.
 //
 // The analysis of a source runs the go command in that tree. Analyse only
@@ -11,13 +11,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-
-	vuln "golang.org/x/vuln/scan"
 
 	"github.com/openvex/go-vex/pkg/vex"
 
@@ -25,20 +24,55 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/osv"
 )
 
-// maxOutput bounds what the analysis may print, in bytes.
-const maxOutput = 256 << 20
+// MaxAnswer bounds what the analysis may print, in bytes.
+const MaxAnswer = 256 << 20
+
+// Request asks about a program or a source tree. Paths are absolute.
+type Request struct {
+	Database string `json:"database"` // directory of advisories, one file each
+	Program  string `json:"program,omitempty"`
+	Source   string `json:"source,omitempty"`
+}
+
+// Check reports what a request lacks.
+func (r Request) Check() error {
+	for _, path := range []string{r.Database, r.Program + r.Source} {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("%q is no absolute path", path)
+		}
+	}
+	if (r.Program == "") == (r.Source == "") {
+		return errors.New("it names not one of program and source")
+	}
+	return nil
+}
+
+// Analyser answers a request with govulncheck's stream of JSON. env is the
+// whole environment of the tools it runs.
+type Analyser func(ctx context.Context, r Request, env []string) ([]byte, error)
+
+// Asking returns an analyser that asks what govulncheck.Serve answers.
+func Asking(ask func(ctx context.Context, request []byte, env []string) ([]byte, error)) Analyser {
+	return func(ctx context.Context, r Request, env []string) ([]byte, error) {
+		request, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		return ask(ctx, request, env)
+	}
+}
 
 // Verdicts say by advisory what was found of it. Advisories that the analysis
 // says nothing about are not in it.
 type Verdicts map[string]scan.Reach
 
 // Binary analyses a program that has its symbol table.
-func Binary(ctx context.Context, file string, entries []*osv.Entry, env []string) (Verdicts, error) {
+func (a Analyser) Binary(ctx context.Context, file string, entries []*osv.Entry, env []string) (Verdicts, error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return nil, fmt.Errorf("analyse %s: %w", file, err)
 	}
-	v, err := analyse(ctx, entries, env, vex.VulnerableCodeNotPresent, "is not in the program", "-mode=binary", abs)
+	v, err := a.analyse(ctx, entries, env, vex.VulnerableCodeNotPresent, "is not in the program", Request{Program: abs})
 	if err != nil {
 		return nil, fmt.Errorf("analyse %s: %w", file, err)
 	}
@@ -47,15 +81,19 @@ func Binary(ctx context.Context, file string, entries []*osv.Entry, env []string
 
 // Source analyses all packages of a module. It needs the go command in env's
 // PATH, and the module's requirements where go finds them.
-func Source(ctx context.Context, dir string, entries []*osv.Entry, env []string) (Verdicts, error) {
-	v, err := analyse(ctx, entries, env, vex.VulnerableCodeNotInExecutePath, "is not called", "-C", dir, "./...")
+func (a Analyser) Source(ctx context.Context, dir string, entries []*osv.Entry, env []string) (Verdicts, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("analyse the source in %s: %w", dir, err)
+	}
+	v, err := a.analyse(ctx, entries, env, vex.VulnerableCodeNotInExecutePath, "is not called", Request{Source: abs})
 	if err != nil {
 		return nil, fmt.Errorf("analyse the source in %s: %w", dir, err)
 	}
 	return v, nil
 }
 
-func analyse(ctx context.Context, entries []*osv.Entry, env []string, absent vex.Justification, words string, args ...string) (Verdicts, error) {
+func (a Analyser) analyse(ctx context.Context, entries []*osv.Entry, env []string, absent vex.Justification, words string, r Request) (Verdicts, error) {
 	listed := map[string]bool{}
 	dir, err := os.MkdirTemp("", "hardstand-reach-")
 	if err != nil {
@@ -78,17 +116,12 @@ func analyse(ctx context.Context, entries []*osv.Entry, env []string, absent vex
 	if len(listed) == 0 {
 		return Verdicts{}, nil
 	}
-	var out limitedBuffer
-	var stderr bytes.Buffer
-	cmd := vuln.Command(ctx, append([]string{"-json", "-db=file://" + filepath.ToSlash(dir)}, args...)...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, strings.NewReader(""), &out, &stderr
-	if err := cmd.Start(); err != nil {
+	r.Database = dir
+	out, err := a(ctx, r, env)
+	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Wait(); err != nil {
-		return nil, fmt.Errorf("%w %s", err, strings.TrimSpace(stderr.String()))
-	}
-	return read(&out, listed, absent, words)
+	return read(bytes.NewReader(out), listed, absent, words)
 }
 
 // code reports whether an advisory of the Go database lists the code that is
@@ -166,14 +199,4 @@ func read(r io.Reader, listed map[string]bool, absent vex.Justification, words s
 			out[f.OSV] = scan.Reach{Justification: string(absent), Evidence: "the vulnerable code " + words}
 		}
 	}
-}
-
-// limitedBuffer refuses to grow over maxOutput.
-type limitedBuffer struct{ bytes.Buffer }
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxOutput {
-		return 0, fmt.Errorf("the analysis printed more than %d bytes", maxOutput)
-	}
-	return b.Buffer.Write(p)
 }

@@ -1,6 +1,7 @@
 package reach_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/audit/scan/osv"
 	"github.com/hardstand/hardstand/audit/scan/reach"
+	"github.com/hardstand/hardstand/audit/scan/reach/govulncheck"
 	"github.com/hardstand/hardstand/audit/scan/scantest"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
@@ -30,9 +32,12 @@ func TestBoundary(t *testing.T) {
 		"gopkg.in/yaml.v3":                              "of go-vex",
 		"github.com/package-url/packageurl-go":          "of inventory",
 		"github.com/pandatix/go-cvss/...":               "of scan",
-		"golang.org/x/...":                              "govulncheck",
+		"golang.org/x/mod/...":                          "of inventory",
+		"golang.org/x/sync/errgroup":                    "of go-containerregistry",
 	})
 }
+
+var analyser = reach.Analyser(govulncheck.Analyse)
 
 // kept is where build puts its programs.
 var kept string
@@ -151,7 +156,7 @@ func check(t *testing.T, got reach.Verdicts, justification string) {
 }
 
 func TestBinary(t *testing.T) {
-	got, err := reach.Binary(context.Background(), build(t, ""), advisories(t), []string{})
+	got, err := analyser.Binary(context.Background(), build(t, ""), advisories(t), []string{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +165,7 @@ func TestBinary(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	env := append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=", "GOWORK=off")
-	got, err := reach.Source(context.Background(), source(t), advisories(t), env)
+	got, err := analyser.Source(context.Background(), source(t), advisories(t), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,12 +173,12 @@ func TestSource(t *testing.T) {
 }
 
 func TestWhatIsNoProgram(t *testing.T) {
-	if _, err := reach.Binary(context.Background(), "reach_test.go", advisories(t), []string{}); err == nil {
+	if _, err := analyser.Binary(context.Background(), "reach_test.go", advisories(t), []string{}); err == nil {
 		t.Error("a text was analysed")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := reach.Binary(ctx, "x", advisories(t), []string{}); err == nil {
+	if _, err := analyser.Binary(ctx, "x", advisories(t), []string{}); err == nil {
 		t.Error("an ended context: no error")
 	}
 }
@@ -204,6 +209,29 @@ func TestSame(t *testing.T) {
 		change(&other)
 		if reach.Same(stripped, other) == nil {
 			t.Errorf("%s: another program passes for the same", name)
+		}
+	}
+}
+
+// TestServe asks as another executable does, and asks wrongly.
+func TestServe(t *testing.T) {
+	asking := reach.Asking(func(ctx context.Context, request []byte, env []string) ([]byte, error) {
+		var out bytes.Buffer
+		err := govulncheck.Serve(ctx, bytes.NewReader(request), &out, env)
+		return out.Bytes(), err
+	})
+	got, err := asking.Binary(t.Context(), build(t, ""), advisories(t), []string{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, got, "vulnerable_code_not_present")
+	for _, request := range []string{
+		"", "{", `{"database":"/x"}`, `{"program":"/x"}`, `{"database":"x","program":"/x"}`, `{"database":"/x","program":"x"}`,
+		`{"database":"/x","program":"/x","source":"/x"}`, `{"database":"/x","program":"/x","more":1}`, strings.Repeat(" ", 1<<20) + "{}",
+	} {
+		var out bytes.Buffer
+		if err := govulncheck.Serve(t.Context(), strings.NewReader(request), &out, nil); err == nil || !strings.Contains(err.Error(), "read request") || out.Len() > 0 {
+			t.Errorf("%.60s: %v, %d bytes", request, err, out.Len())
 		}
 	}
 }

@@ -23,6 +23,14 @@ type Request struct {
 // could read it.
 type Reader func(context.Context, Request) (Project, error)
 
+// UnavailableError says that nobody could read Compose files, and so nothing
+// about the one that was asked for.
+type UnavailableError struct{ Err error }
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
 // Project is what a file comes to, with short forms and extensions in place.
 type Project struct {
 	Services map[string]Service `json:"services,omitempty"`

@@ -55,11 +55,11 @@ func Asking(ask func(ctx context.Context, request []byte) ([]byte, error)) Reade
 		}
 		data, err := ask(ctx, request)
 		if err != nil {
-			return Project{}, err
+			return Project{}, &UnavailableError{err}
 		}
 		var a answer
 		if err := json.Unmarshal(data, &a); err != nil {
-			return Project{}, fmt.Errorf("read answer about a Compose file: %w", err)
+			return Project{}, &UnavailableError{fmt.Errorf("read answer about a Compose file: %w", err)}
 		}
 		if a.Error != "" {
 			return Project{}, errors.New(a.Error)

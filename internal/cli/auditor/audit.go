@@ -47,8 +47,8 @@ type auditOptions struct {
 	settings settings.Settings
 }
 
-func auditCommand(f *cli.Frame, read compose.Reader) *cobra.Command {
-	o := &auditOptions{readCompose: read}
+func auditCommand(f *cli.Frame, c Companions) *cobra.Command {
+	o := &auditOptions{readCompose: c.Compose, scan: scanOptions{analyser: c.Reach}}
 	cmd := &cobra.Command{
 		Use:   "audit TARGET...",
 		Short: "Check against the container hardening guide, with evidence and fixes",
@@ -116,7 +116,7 @@ func runAudit(ctx context.Context, f *cli.Frame, o *auditOptions, args []string)
 		}
 		all.add(v)
 	}
-	if len(failures) == len(args) {
+	if len(failures) == len(args) && len(all.findings) == 0 {
 		return errors.Join(failures...)
 	}
 	rules := catalog.Rules()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/workload"
 	"github.com/hardstand/hardstand/internal/cli"
 )
@@ -21,12 +22,10 @@ func auditWorkload(ctx context.Context, f *cli.Frame, o *auditOptions, t target)
 		opts.Verify = o.image.verifier(f)
 	}
 	res, err := workload.Audit(ctx, workload.Input{Name: t.arg, Kind: t.kind, Data: data}, opts)
-	if err != nil {
+	if err != nil && len(res.Findings) == 0 {
 		return verdicts{}, err
 	}
-	v := verdicts{findings: res.Findings, notes: res.Notes}
-	v.artifacts = append(v.artifacts, res.Artifact)
-	return v, nil
+	return verdicts{artifacts: []audit.Artifact{res.Artifact}, findings: res.Findings, notes: res.Notes}, err
 }
 
 // verifier asks for each image once, however many containers run it.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hardstand/hardstand/audit/scan/reach/govulncheck"
 	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/auditor"
@@ -17,7 +18,7 @@ func TestOwnRepository(t *testing.T) {
 	t.Chdir("../../..")
 	var out, errs bytes.Buffer
 	f := &cli.Frame{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Now: time.Now, Version: "test"}
-	code := cli.Run(t.Context(), f, auditor.New(f, composefile.Read), []string{"audit", ".", "--fail-on", "warn", "--all"})
+	code := cli.Run(t.Context(), f, auditor.New(f, auditor.Companions{Compose: composefile.Read, Reach: govulncheck.Analyse}), []string{"audit", ".", "--fail-on", "warn", "--all"})
 	if code != cli.ExitDone {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}

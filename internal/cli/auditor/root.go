@@ -6,15 +6,24 @@ package auditor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hardstand/hardstand/audit/scan/reach"
 	"github.com/hardstand/hardstand/audit/workload/compose"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
-// New returns the command tree. read reads Compose files.
-func New(f *cli.Frame, read compose.Reader) *cobra.Command {
+// Companions do what would weigh on every other command: in this process, or
+// in an executable beside this one, as Beside has it.
+type Companions struct {
+	Compose compose.Reader // reads Compose files
+	Reach   reach.Analyser // looks for vulnerable Go code
+}
+
+// New returns the command tree.
+func New(f *cli.Frame, c Companions) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hardstand",
 		Short: "The container hardening guide as checks with evidence",
@@ -22,17 +31,32 @@ func New(f *cli.Frame, read compose.Reader) *cobra.Command {
   hardstand audit .`,
 		Version: f.Version,
 	}
-	root.AddCommand(auditCommand(f, read), scanCommand(f), runtimeCommand(f))
+	root.AddCommand(auditCommand(f, c), scanCommand(f, c), runtimeCommand(f))
 	return root
 }
 
-// AskCompose returns a reader that asks the executable beside this one.
-func AskCompose(f *cli.Frame) compose.Reader {
-	return compose.Asking(func(ctx context.Context, request []byte) ([]byte, error) {
-		out, code, err := cli.AskWith(ctx, f, cli.ComposeExecutable, request)
+// How long a companion may take: a Compose file takes milliseconds, a large
+// program seconds, a source tree is compiled first.
+const (
+	composeTime = 30 * time.Second
+	reachTime   = 20 * time.Minute
+)
+
+// Beside asks the executables beside this one, and looks for them nowhere else.
+func Beside(f *cli.Frame) Companions {
+	ask := func(ctx context.Context, q cli.Question) ([]byte, error) {
+		out, code, err := cli.AskQuestion(ctx, f, q)
 		if err == nil && code != cli.ExitDone {
-			err = fmt.Errorf("run %s: it ended with %d", cli.ComposeExecutable, code)
+			err = fmt.Errorf("run %s: it ended with %d", q.Executable, code)
 		}
 		return out, err
-	})
+	}
+	return Companions{
+		Compose: compose.Asking(func(ctx context.Context, request []byte) ([]byte, error) {
+			return ask(ctx, cli.Question{Executable: cli.ComposeExecutable, Input: request, Env: []string{}, Within: composeTime})
+		}),
+		Reach: reach.Asking(func(ctx context.Context, request []byte, env []string) ([]byte, error) {
+			return ask(ctx, cli.Question{Executable: cli.ReachExecutable, Input: request, Env: env, MaxAnswer: reach.MaxAnswer, Within: reachTime})
+		}),
+	}
 }

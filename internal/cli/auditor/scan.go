@@ -17,6 +17,7 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/external"
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/audit/scan/osv"
+	"github.com/hardstand/hardstand/audit/scan/reach"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -42,6 +43,7 @@ type scanOptions struct {
 	unstripped []string
 	source     string
 	imports    []string
+	analyser   reach.Analyser
 
 	updates bool
 	archive archiveFlags
@@ -52,8 +54,8 @@ type scanOptions struct {
 	author string
 }
 
-func scanCommand(f *cli.Frame) *cobra.Command {
-	o := &scanOptions{}
+func scanCommand(f *cli.Frame, c Companions) *cobra.Command {
+	o := &scanOptions{analyser: c.Reach}
 	cmd := &cobra.Command{
 		Use:   "scan TARGET",
 		Short: "Look for known vulnerabilities, offline, and fail closed",

@@ -74,7 +74,7 @@ func (p *programs) analyse(ctx context.Context, f *cli.Frame, in *scan.Input, en
 			in.Notes = append(in.Notes, fmt.Sprintf("%s has no symbol table, so its code was not analysed: give the same program with --unstripped", prog.Path))
 			continue
 		}
-		if verdicts[prog.Path], err = reach.Binary(ctx, file, entries, []string{}); err != nil {
+		if verdicts[prog.Path], err = p.options.analyser.Binary(ctx, file, entries, []string{}); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (p *programs) source(ctx context.Context, f *cli.Frame, in *scan.Input, ent
 	if err != nil {
 		return err
 	}
-	said, err := reach.Source(ctx, p.options.source, entries, goEnvironment(f))
+	said, err := p.options.analyser.Source(ctx, p.options.source, entries, goEnvironment(f))
 	if err != nil {
 		return err
 	}

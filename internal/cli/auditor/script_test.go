@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hardstand/hardstand/audit/scan/reach/govulncheck"
 	"github.com/hardstand/hardstand/audit/workload/compose/composefile"
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/internal/cli"
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		f := cli.System("test")
 		f.Now = func() time.Time { return clock }
-		os.Exit(cli.Run(ctx, f, auditor.New(f, composefile.Read), os.Args[1:])) //nolint:gocritic // the process ends here
+		os.Exit(cli.Run(ctx, f, auditor.New(f, auditor.Companions{Compose: composefile.Read, Reach: govulncheck.Analyse}), os.Args[1:])) //nolint:gocritic // the process ends here
 	}, "hardstand-sign": func() { // the companion that verifies signatures
 		f := cli.System("test")
 		os.Exit(cli.Run(context.Background(), f, builder.New(f), os.Args[1:]))

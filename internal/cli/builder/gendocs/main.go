@@ -46,7 +46,7 @@ func run(file string, check bool) error {
 // trees returns the command tree of every executable: to the user they are one.
 func trees() []*cobra.Command {
 	frame := &cli.Frame{Getenv: func(string) string { return "" }, Version: "dev"}
-	return []*cobra.Command{builder.New(frame), auditor.New(frame, nil), collector.New(frame)}
+	return []*cobra.Command{builder.New(frame), auditor.New(frame, auditor.Companions{}), collector.New(frame)}
 }
 
 // Reference describes command trees in Markdown. Of the trees after the first
