@@ -58,7 +58,8 @@ type Options struct {
 	Base   *Base
 	Rehash bool // hash every byte taken from the cache, however often it was
 
-	by codec // of layers
+	by   codec         // of layers
+	room *atomic.Int64 // for blocks that are held in memory, bytes
 }
 
 // Step is how far the composing of one platform's image has come.
@@ -161,6 +162,8 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 
 // assemble makes a result of segments.
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
+	o.room = &atomic.Int64{}
+	o.room.Store(maxHeld)
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
 	g.SetLimit(maxPlatforms)
@@ -179,7 +182,7 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	}
 	for _, img := range r.Images { // platforms may share them
 		for _, s := range img.spent {
-			s.discard(o.Cache)
+			o.Cache.Discard(s.Packed)
 		}
 	}
 	entries := make([]oci.PlatformImage, len(r.Images))
@@ -438,6 +441,11 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	for i, g := range groups {
 		work.Go(func() (err error) {
 			layers[len(below)+i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g)
+			if g.kind != dataKind { // whose packages another platform has too
+				for _, s := range g.segments {
+					s.held.release()
+				}
+			}
 			o.report(Step{img.Platform, "layers", int(done.Add(1)), len(groups)})
 			return err
 		})

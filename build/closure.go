@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
+	"sync"
 
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/rootfs"
@@ -18,10 +20,15 @@ const maxInspected = 256 << 20
 type inspector struct {
 	found map[string]*elf.Info
 	path  string
+	size  int64
 	data  []byte
 	is    bool
 	errs  []error
 }
+
+// programBuffers are for inspectors, so that a package after the other needs no
+// new one.
+var programBuffers sync.Pool // of *[]byte
 
 // file starts a file and finishes the one before.
 func (i *inspector) file(e rootfs.Entry) io.Writer {
@@ -29,7 +36,7 @@ func (i *inspector) file(e rootfs.Entry) io.Writer {
 	if e.Size < 64 || e.Size > maxInspected {
 		return nil
 	}
-	i.path, i.is = e.Path, true
+	i.path, i.size, i.is = e.Path, e.Size, true
 	return i
 }
 
@@ -38,10 +45,27 @@ func (i *inspector) Write(p []byte) (int, error) {
 	if !i.is {
 		return len(p), nil
 	}
+	if len(i.data)+len(p) > cap(i.data) {
+		i.grow(len(p))
+	}
 	i.data = append(i.data, p...)
 	n := min(len(i.data), len(elf.Magic))
 	i.is = string(i.data[:n]) == elf.Magic[:n]
 	return len(p), nil
+}
+
+// grow makes room for the whole of a file that begins like a program, and for n
+// bytes of any other.
+func (i *inspector) grow(n int) {
+	if b, ok := programBuffers.Get().(*[]byte); ok && i.data == nil {
+		if i.data = (*b)[:0]; n <= cap(i.data) {
+			return
+		}
+	}
+	if len(i.data) >= len(elf.Magic) {
+		n = max(n, int(i.size)-len(i.data))
+	}
+	i.data = slices.Grow(i.data, n)
 }
 
 func (i *inspector) finish() {
@@ -61,6 +85,11 @@ func (i *inspector) finish() {
 
 func (i *inspector) done() (map[string]*elf.Info, error) {
 	i.finish()
+	if cap(i.data) > 0 {
+		b := i.data
+		programBuffers.Put(&b)
+		i.data = nil
+	}
 	return i.found, errors.Join(i.errs...)
 }
 

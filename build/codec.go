@@ -35,14 +35,15 @@ type codec struct {
 	name     string // as in a definition's compression
 	encoder  string
 	compress func(block []byte) ([]byte, error)
+	reader   func(io.Reader) (io.ReadCloser, error)
 }
 
 // codecOf returns the codec that a definition asks for.
 func codecOf(d *spec.Definition) codec {
 	if d.Compression == "zstd" {
-		return codec{"zstd", zstdEncoder, compressZstd}
+		return codec{"zstd", zstdEncoder, compressZstd, zstdReader}
 	}
-	return codec{"gzip", Encoder, compressGzip}
+	return codec{"gzip", Encoder, compressGzip, gzipReader}
 }
 
 var gzipWriters = sync.Pool{New: func() any {
@@ -80,6 +81,16 @@ func compressZstd(block []byte) ([]byte, error) {
 	return z.EncodeAll(block, nil), nil
 }
 
+func gzipReader(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
+
+func zstdReader(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
+}
+
 // compressors bounds how many blocks are compressed, and so held, at once in
 // this process.
 var compressors = make(chan struct{}, max(2, runtime.NumCPU()))
@@ -91,7 +102,8 @@ const maxPending = 3
 type packer struct {
 	codec   codec
 	to      io.Writer
-	block   *[]byte // of blocks
+	kept    *blocks // nil keeps nothing
+	block   *[]byte // of buffers
 	pending []chan packed
 	// programs are those whose blocks are compressed already. left is how much
 	// is missing of the file that is being written, if it may be one of them,
@@ -101,20 +113,14 @@ type packer struct {
 }
 
 type packed struct {
-	data []byte
-	err  error
+	data   []byte
+	err    error
+	buffer *[]byte               // with what was compressed
+	unpack func(io.Writer) error // in place of buffer
 }
 
-var blocks = sync.Pool{New: func() any { b := make([]byte, 0, blockSize); return &b }}
-
-func emptyBlock() *[]byte {
-	b := blocks.Get().(*[]byte)
-	*b = (*b)[:0]
-	return b
-}
-
-func newPacker(c codec, to io.Writer) *packer {
-	return &packer{codec: c, to: to, block: emptyBlock()}
+func newPacker(c codec, to io.Writer, kept *blocks) *packer {
+	return &packer{codec: c, to: to, kept: kept, block: emptyBuffer()}
 }
 
 // know names a program whose blocks need no compressing. Other compressions
@@ -159,6 +165,19 @@ func (p *packer) Write(data []byte) (int, error) {
 	return total, nil
 }
 
+// program writes a whole program whose blocks are compressed already.
+func (p *packer) program(s *payload.Stored) error {
+	if len(*p.block) > 0 {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	for i, block := range s.Blocks {
+		p.done(packed{data: block, unpack: func(w io.Writer) error { return s.Unpack(w, i) }})
+	}
+	return p.drain(maxPending)
+}
+
 // known returns the compressed form of the block that ends at p.at, if a
 // program has it there.
 func (p *packer) known() []byte {
@@ -174,25 +193,31 @@ func (p *packer) known() []byte {
 
 // flush hands the block to a compressor and starts another.
 func (p *packer) flush() error {
-	block, result := p.block, make(chan packed, 1)
-	known := p.known()
-	p.block, p.pending = emptyBlock(), append(p.pending, result)
+	buffer, known := p.block, p.known()
+	p.block = emptyBuffer()
 	if p.left == 0 {
 		p.at = 0
 	}
 	if known != nil {
-		blocks.Put(block)
-		result <- packed{known, nil}
+		p.done(packed{data: known, buffer: buffer})
 		return p.drain(maxPending)
 	}
+	result := make(chan packed, 1)
+	p.pending = append(p.pending, result)
 	compressors <- struct{}{}
 	go func() {
-		data, err := p.codec.compress(*block)
-		blocks.Put(block)
+		data, err := p.codec.compress(*buffer)
 		<-compressors
-		result <- packed{data, err}
+		result <- packed{data: data, err: err, buffer: buffer}
 	}()
 	return p.drain(maxPending)
+}
+
+// done puts what needs no compressing behind what is being compressed.
+func (p *packer) done(r packed) {
+	result := make(chan packed, 1)
+	result <- r
+	p.pending = append(p.pending, result)
 }
 
 // drain writes compressed blocks until at most some are pending.
@@ -206,6 +231,7 @@ func (p *packer) drain(most int) error {
 		if _, err := p.to.Write(r.data); err != nil {
 			return err
 		}
+		p.kept.keep(r)
 	}
 	return nil
 }

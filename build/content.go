@@ -14,8 +14,7 @@ import (
 	"github.com/hardstand/hardstand/build/spec"
 )
 
-// probeSegment adds the probe. Its bytes are unpacked only when the segment is
-// not in the cache.
+// probeSegment adds the probe.
 func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, []sbom.Component, error) {
 	name := payload.Probe
 	if !p.TLS {
@@ -28,18 +27,15 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
 	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
 	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
-		program, err := payload.Read(name, platform)
+		if p.Remote || o.by.name != "gzip" {
+			return probeInMemory(w, name, platform, entry, p.Remote)
+		}
+		program, err := payload.Open(name, platform)
 		if err != nil {
 			return nil, err
 		}
-		w.zip.know(program)
-		data := program.Data
-		if p.Remote {
-			if data, err = allowRemote(data); err != nil {
-				return nil, err
-			}
-		}
-		s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{Began: w.zip.began})
+		entry.Size, entry.SHA256 = program.Size, string(program.SHA256)
+		s, err := rootfs.WriteFile(w, "probe", entry, func() error { return w.zip.program(program) })
 		return &segment{Segment: s}, err
 	})
 	if err != nil {
@@ -49,6 +45,24 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 		Name: "hardstand-probe", SHA256: s.Entries[0].SHA256, Note: "health checker at " + p.Path,
 		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version + "#probe",
 	}), nil
+}
+
+// probeInMemory writes a probe that is patched, or compressed otherwise than the
+// embedded one.
+func probeInMemory(w *segmentWriter, name string, platform spec.Platform, entry rootfs.Entry, remote bool) (*segment, error) {
+	program, err := payload.Read(name, platform)
+	if err != nil {
+		return nil, err
+	}
+	w.zip.know(program)
+	data := program.Data
+	if remote {
+		if data, err = allowRemote(data); err != nil {
+			return nil, err
+		}
+	}
+	s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{Began: w.zip.began})
+	return &segment{Segment: s}, err
 }
 
 // withParts completes what is said of an embedded program, and adds what it was

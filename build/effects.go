@@ -85,9 +85,9 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 	if i < 0 {
 		return nil, errors.New("ca-certificates-java needs the package ca-certificates, whose certificates the keystore holds")
 	}
-	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Tar), fmt.Sprint(newest))
+	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Packed), fmt.Sprint(newest))
 	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
-		bundle, err := readBlob(o.Cache, debs[i].Tar, effect.BundlePath)
+		bundle, err := readBlob(o.Cache, o.by, debs[i].Packed, effect.BundlePath)
 		if err != nil {
 			return nil, err
 		}
@@ -104,8 +104,8 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 // maxRead bounds a file that is read out of a segment, in bytes.
 const maxRead = 16 << 20
 
-// readBlob reads one file out of a segment's tar blocks.
-func readBlob(c *cache.Cache, d cache.Digest, name string) ([]byte, error) {
+// readBlob reads one file out of a segment.
+func readBlob(c *cache.Cache, by codec, d cache.Digest, name string) ([]byte, error) {
 	file, err := c.File(d)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w: %v", name, errCacheLost, err)
@@ -115,7 +115,12 @@ func readBlob(c *cache.Cache, d cache.Digest, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w: %v", name, errCacheLost, err)
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
-	for t := tar.NewReader(f); ; {
+	z, err := by.reader(f)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer z.Close() //nolint:errcheck // opened for reading
+	for t := tar.NewReader(z); ; {
 		h, err := t.Next()
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -55,11 +56,7 @@ func layerOf(ctx context.Context, c *cache.Cache, by codec, tree *rootfs.Tree, g
 	if err := c.PutRecord(key, data); err != nil {
 		return oci.Layer{}, err
 	}
-	file, err := c.File(rec.Digest)
-	if errors.Is(err, fs.ErrNotExist) {
-		return oci.Layer{}, fmt.Errorf("%w: %v", errCacheLost, err)
-	}
-	return rec.layer(file, g.note, by), err
+	return rec.layer(c.Path(rec.Digest), g.note, by), nil // it was hashed when it was written
 }
 
 func (r layerRecord) layer(file, note string, by codec) oci.Layer {
@@ -90,10 +87,11 @@ func writeLayer(ctx context.Context, c *cache.Cache, by codec, dirs []rootfs.Ent
 		if err := ctx.Err(); err != nil {
 			return layerRecord{}, err
 		}
-		if err := copyBlob(c, w, s.Packed); err != nil {
-			return layerRecord{}, err
+		err := s.held.copyTo(w, diff)
+		if errors.Is(err, errNotHeld) {
+			err = unpackBlob(c, by, w, diff, s.Packed)
 		}
-		if err := copyBlob(c, diff, s.Tar); err != nil {
+		if err != nil {
 			return layerRecord{}, err
 		}
 	}
@@ -102,6 +100,32 @@ func writeLayer(ctx context.Context, c *cache.Cache, by codec, dirs []rootfs.Ent
 	}
 	r := layerRecord{Digest: w.Sum(), DiffID: cache.HashOf(diff), Size: w.Size()}
 	return r, w.Commit(r.Digest)
+}
+
+// unpackBlob copies a segment from the cache as it is, and unpacked.
+func unpackBlob(c *cache.Cache, by codec, packed, plain io.Writer, d cache.Digest) error {
+	r, w := io.Pipe()
+	unpacked := make(chan error, 1)
+	go func() {
+		err := unpackTo(plain, by, r)
+		_, _ = io.Copy(io.Discard, r) // so that damage is found by the digest
+		unpacked <- err
+	}()
+	err := copyBlob(c, io.MultiWriter(packed, w), d)
+	_ = w.CloseWithError(err)
+	return cmp.Or(err, <-unpacked)
+}
+
+func unpackTo(w io.Writer, by codec, r io.Reader) error {
+	z, err := by.reader(r)
+	if err != nil {
+		return fmt.Errorf("unpack segment: %w", err)
+	}
+	defer z.Close() //nolint:errcheck // opened for reading
+	if _, err := io.Copy(w, z); err != nil {
+		return fmt.Errorf("unpack segment: %w", err)
+	}
+	return nil
 }
 
 // member writes one gzip member, or zstd frame, and hashes what is in it.

@@ -33,7 +33,7 @@ func TestKnownBlocks(t *testing.T) {
 	patched[payload.BlockSize+5] ^= 1
 	for _, step := range []int{1 << 20, 512, 4093} {
 		var out, want bytes.Buffer
-		p := newPacker(codecOf(&spec.Definition{}), &out)
+		p := newPacker(codecOf(&spec.Definition{}), &out, nil)
 		p.know(known)
 		write := func(data []byte, file bool) {
 			t.Helper()

@@ -27,14 +27,12 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "7"
+const transformVersion = "8"
 
-// segment is a rootfs.Segment with the blobs that hold it.
+// segment is a rootfs.Segment with the blob that holds it.
 type segment struct {
 	*rootfs.Segment
-	Tar        cache.Digest `json:"tar"` // the tar blocks
-	TarSize    int64        `json:"tar-size"`
-	Packed     cache.Digest `json:"packed"` // the same, compressed
+	Packed     cache.Digest `json:"packed"` // the tar blocks, compressed
 	PackedSize int64        `json:"packed-size"`
 	Maintainer string       `json:"maintainer,omitempty"`
 	// What the package says it is, compared with the lock on every use.
@@ -52,56 +50,39 @@ type segment struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// ELF holds the programs and libraries, by path.
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
+
+	held *blocks // nil if it comes from the cache
 }
 
-// segmentWriter writes tar blocks into the cache twice: as they are and
-// compressed.
+// segmentWriter compresses tar blocks into the cache, and keeps them in memory
+// for the layer that they are about to be part of.
 type segmentWriter struct {
-	ctx           context.Context
-	plain, packed *cache.Writer
-	zip           *packer
+	ctx    context.Context
+	packed *cache.Writer
+	zip    *packer
 }
 
-func newSegmentWriter(ctx context.Context, c *cache.Cache, by codec) (*segmentWriter, error) {
-	plain, err := c.Create()
+func newSegmentWriter(ctx context.Context, o Options) (*segmentWriter, error) {
+	w, err := o.Cache.Create()
 	if err != nil {
 		return nil, err
 	}
-	packed, err := c.Create()
-	if err != nil {
-		plain.Abort()
-		return nil, err
-	}
-	return &segmentWriter{ctx, plain, packed, newPacker(by, packed)}, nil
+	return &segmentWriter{ctx, w, newPacker(o.by, w, &blocks{room: o.room})}, nil
 }
 
 func (w *segmentWriter) Write(p []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
 	}
-	if n, err := w.plain.Write(p); err != nil {
-		return n, err
-	}
 	return w.zip.Write(p)
-}
-
-func (w *segmentWriter) abort() {
-	w.plain.Abort()
-	w.packed.Abort()
 }
 
 func (w *segmentWriter) commit(s *segment) error {
 	if err := w.zip.Close(); err != nil {
 		return err
 	}
-	s.Tar, s.TarSize, s.Packed, s.PackedSize = w.plain.Sum(), w.plain.Size(), w.packed.Sum(), w.packed.Size()
-	return errors.Join(w.plain.Commit(s.Tar), w.packed.Commit(s.Packed))
-}
-
-// discard removes the blobs of a segment that stands in one layer only.
-func (s *segment) discard(c *cache.Cache) {
-	c.Discard(s.Tar)
-	c.Discard(s.Packed)
+	s.Packed, s.PackedSize, s.held = w.packed.Sum(), w.packed.Size(), w.zip.kept
+	return w.packed.Commit(s.Packed)
 }
 
 // inFlight keeps platforms that are composed at once from making the same
@@ -120,15 +101,15 @@ func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(
 func makeSegment(ctx context.Context, o Options, key cache.Digest, write func(*segmentWriter) (*segment, error)) (*segment, error) {
 	if data, err := o.Cache.Record(key); err == nil {
 		var s segment
-		if json.Unmarshal(data, &s) == nil && s.Segment != nil && o.Cache.Stat(s.Tar, s.TarSize) && o.Cache.Stat(s.Packed, s.PackedSize) {
+		if json.Unmarshal(data, &s) == nil && s.Segment != nil && o.Cache.Stat(s.Packed, s.PackedSize) {
 			return &s, nil
 		}
 	}
-	w, err := newSegmentWriter(ctx, o.Cache, o.by)
+	w, err := newSegmentWriter(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer w.abort()
+	defer w.packed.Abort()
 	s, err := write(w)
 	if err != nil {
 		return nil, err

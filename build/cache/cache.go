@@ -149,6 +149,9 @@ func (c *Cache) Has(d Digest) bool {
 	return err == nil && path != ""
 }
 
+// Path is where a blob is if there is one, and where it must not be written to.
+func (c *Cache) Path(d Digest) string { return c.blobPath(d) }
+
 // Stat reports whether a blob of the given size is there, without reading it.
 // Whoever reads the blob later still has its digest checked.
 func (c *Cache) Stat(d Digest, size int64) bool {

@@ -144,14 +144,14 @@ func Lookup(name string, p spec.Platform) (Program, error) {
 	return prog, nil
 }
 
-// Unpacked is a program and the compressed blocks of it.
-type Unpacked struct {
-	Data   []byte
-	Blocks [][]byte
+// Stored is a program as it is embedded.
+type Stored struct {
+	Program
+	Blocks [][]byte // compressed, of BlockSize bytes each but for the last
 }
 
-// Read unpacks a program and checks its digest.
-func Read(name string, p spec.Platform) (*Unpacked, error) {
+// Open finds the compressed blocks of a program.
+func Open(name string, p spec.Platform) (*Stored, error) {
 	prog, err := Lookup(name, p)
 	if err != nil {
 		return nil, err
@@ -160,7 +160,73 @@ func Read(name string, p spec.Platform) (*Unpacked, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
 	}
-	u, err := unpack(prog, packed)
+	s, err := store(prog, packed)
+	if err != nil {
+		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
+	}
+	return s, nil
+}
+
+// store cuts a file into its blocks.
+func store(prog Program, packed []byte) (*Stored, error) {
+	if prog.Size < 0 || prog.Size > maxProgram || int64(len(prog.Packed)) != (prog.Size+BlockSize-1)/BlockSize {
+		return nil, fmt.Errorf("%d blocks do not make %d bytes", len(prog.Packed), prog.Size)
+	}
+	s := &Stored{Program: prog}
+	for _, n := range prog.Packed {
+		if n < 0 || n > len(packed) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		s.Blocks, packed = append(s.Blocks, packed[:n:n]), packed[n:]
+	}
+	if len(packed) > 0 {
+		return nil, cache.ErrDigest
+	}
+	return s, nil
+}
+
+// block is the size of a block, bytes.
+func (s *Stored) block(i int) int64 { return min(BlockSize, s.Size-int64(i)*BlockSize) }
+
+// Unpack writes one block, whose checksum is compared.
+func (s *Stored) Unpack(w io.Writer, i int) error {
+	z, err := reader(s.Blocks[i])
+	if err != nil {
+		return err
+	}
+	defer readers.Put(z)
+	n, err := io.Copy(w, z)
+	if err != nil {
+		return err
+	}
+	if n != s.block(i) {
+		return cache.ErrDigest
+	}
+	return nil
+}
+
+var readers sync.Pool // of *gzip.Reader
+
+func reader(block []byte) (*gzip.Reader, error) {
+	if z, ok := readers.Get().(*gzip.Reader); ok {
+		return z, z.Reset(bytes.NewReader(block))
+	}
+	return gzip.NewReader(bytes.NewReader(block))
+}
+
+// Unpacked is a program and the compressed blocks of it.
+type Unpacked struct {
+	Data   []byte
+	Blocks [][]byte
+}
+
+// Read unpacks a program and checks its digest.
+func Read(name string, p spec.Platform) (*Unpacked, error) {
+	s, err := Open(name, p)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.unpack()
 	if err != nil {
 		return nil, fmt.Errorf("read %s for %s: %w", name, p, err)
 	}
@@ -168,26 +234,18 @@ func Read(name string, p spec.Platform) (*Unpacked, error) {
 }
 
 // unpack unpacks the blocks side by side.
-func unpack(prog Program, packed []byte) (*Unpacked, error) {
-	if prog.Size < 0 || prog.Size > maxProgram || int64(len(prog.Packed)) != (prog.Size+BlockSize-1)/BlockSize {
-		return nil, fmt.Errorf("%d blocks do not make %d bytes", len(prog.Packed), prog.Size)
-	}
-	u := &Unpacked{Data: make([]byte, prog.Size)}
+func (s *Stored) unpack() (*Unpacked, error) {
+	u := &Unpacked{Data: make([]byte, s.Size), Blocks: s.Blocks}
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, n := range prog.Packed {
-		if n < 0 || n > len(packed) {
-			return nil, io.ErrUnexpectedEOF
-		}
-		var block []byte
-		block, packed = packed[:n:n], packed[n:]
-		u.Blocks = append(u.Blocks, block)
-		to := u.Data[i*BlockSize : min((i+1)*BlockSize, len(u.Data))]
+	for i, block := range s.Blocks {
+		to := u.Data[i*BlockSize:][:s.block(i)]
 		g.Go(func() error {
-			z, err := gzip.NewReader(bytes.NewReader(block))
+			z, err := reader(block)
 			if err != nil {
 				return err
 			}
+			defer readers.Put(z)
 			_, err = io.ReadFull(z, to)
 			return err
 		})
@@ -195,7 +253,7 @@ func unpack(prog Program, packed []byte) (*Unpacked, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if len(packed) > 0 || cache.Sum(u.Data) != prog.SHA256 {
+	if cache.Sum(u.Data) != s.SHA256 {
 		return nil, cache.ErrDigest
 	}
 	return u, nil

@@ -10,6 +10,7 @@ package rootfs
 
 import (
 	"archive/tar"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -167,7 +168,7 @@ func WriteSegment(w io.Writer, owner string, src Source, rules Rules) (*Segment,
 				c.ModTime = s.segment.Newest
 			}
 			c.Size = int64(len(c.Data))
-			if err := s.write(c.Entry, strings.NewReader(string(c.Data))); err != nil {
+			if err := s.write(c.Entry, bytes.NewReader(c.Data)); err != nil {
 				return nil, fmt.Errorf("package %s: %s: %w", owner, c.Path, err)
 			}
 		}
@@ -176,6 +177,24 @@ func WriteSegment(w io.Writer, owner string, src Source, rules Rules) (*Segment,
 		return nil, fmt.Errorf("package %s: %w", owner, err)
 	}
 	return s.segment, nil
+}
+
+// WriteFile writes a segment of one file whose Size and SHA256 the entry says.
+// body writes its contents to what w writes to, in a form of its own.
+func WriteFile(w io.Writer, owner string, e Entry, body func() error) (*Segment, error) {
+	if e.Path != path.Clean(e.Path) || strings.HasPrefix(e.Path, "/") || strings.HasPrefix(e.Path, "..") || strings.Contains("/"+e.Path, "/.wh.") {
+		return nil, fmt.Errorf("%s: bad path %q", owner, e.Path)
+	}
+	if err := tar.NewWriter(w).WriteHeader(header(e)); err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", owner, e.Path, err)
+	}
+	if err := body(); err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", owner, e.Path, err)
+	}
+	if _, err := w.Write(make([]byte, -e.Size&511)); err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", owner, e.Path, err)
+	}
+	return &Segment{Owner: owner, Entries: []Entry{e}, Newest: e.ModTime}, nil
 }
 
 type segmentWriter struct {
@@ -268,7 +287,7 @@ func (c *contents) Next() (Entry, error) {
 		return Entry{}, io.EOF
 	}
 	next := c.list[0]
-	c.list, c.Reader = c.list[1:], strings.NewReader(string(next.Data))
+	c.list, c.Reader = c.list[1:], bytes.NewReader(next.Data)
 	if next.Type == File {
 		next.Size = int64(len(next.Data))
 	}
