@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +59,9 @@ type Options struct {
 	Base   *Base
 	Rehash bool // hash every byte taken from the cache, however often it was
 
-	by   codec         // of layers
-	room *atomic.Int64 // for blocks that are held in memory, bytes
+	by    codec // of layers
+	store *store
+	room  *atomic.Int64 // for blocks that are held in memory, bytes
 }
 
 // Step is how far the composing of one platform's image has come.
@@ -114,7 +116,6 @@ type Image struct {
 	components  []sbom.Component
 	contents    sbom.Input // what the documents were made of
 	layers      []oci.Layer
-	spent       []*segment        // stand in one layer only, which is in the cache
 	environment map[string]string // on account of the packages
 }
 
@@ -164,6 +165,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
 	o.room = &atomic.Int64{}
 	o.room.Store(maxHeld)
+	o.store = &store{Cache: o.Cache, by: o.by, made: &sync.Map{}}
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
 	g.SetLimit(maxPlatforms)
@@ -178,11 +180,6 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	for i, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("build %s for %s: %w", d.Name, o.Platforms[i], err)
-		}
-	}
-	for _, img := range r.Images { // platforms may share them
-		for _, s := range img.spent {
-			o.Cache.Discard(s.Packed)
 		}
 	}
 	entries := make([]oci.PlatformImage, len(r.Images))
@@ -251,13 +248,18 @@ func assembleWhole(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	}
 }
 
-func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (*Image, error) {
+func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options, p spec.Platform) (_ *Image, err error) {
 	img := &Image{Platform: p, Packages: l.Platforms[p.String()], Tree: rootfs.NewTree(),
 		Unhandled: map[string][]string{}, Effects: map[string]string{}, environment: map[string]string{}, Licenses: map[string]license.Info{}}
 	if err := img.startFrom(ctx, d, o); err != nil {
 		return nil, err
 	}
 	debs, err := debSegments(ctx, d, o, p, img.Packages)
+	defer func() {
+		if err != nil {
+			o.store.saveAll(debs)
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +313,8 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	return img, img.finish(ctx, d, o, arrange(groups, d.Layers), debs, components)
 }
 
-// debSegments transforms the packages, a few at a time, in the lock's order.
+// debSegments transforms the packages, a few at a time, in the lock's order. With
+// an error come those that there are.
 func debSegments(ctx context.Context, d *spec.Definition, o Options, platform spec.Platform, packages []*spec.Package) ([]*segment, error) {
 	drop := slices.Sorted(slices.Values(append(compatDrop(d), d.Drop...)))
 	segments, errs := make([]*segment, len(packages)), make([]error, len(packages))
@@ -330,7 +333,7 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 	_ = g.Wait() // the errors are in errs, in the lock's order
 	for _, err := range errs {
 		if err != nil {
-			return nil, err
+			return segments, err
 		}
 	}
 	return segments, nil
@@ -440,7 +443,7 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	var done atomic.Int64
 	for i, g := range groups {
 		work.Go(func() (err error) {
-			layers[len(below)+i], err = layerOf(ctx, o.Cache, o.by, img.Tree, g)
+			layers[len(below)+i], err = layerOf(ctx, o.store, img.Tree, g)
 			if g.kind != dataKind { // whose packages another platform has too
 				for _, s := range g.segments {
 					s.held.release()
@@ -449,9 +452,6 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 			o.report(Step{img.Platform, "layers", int(done.Add(1)), len(groups)})
 			return err
 		})
-		if g.kind == appKind {
-			img.spent = g.segments
-		}
 	}
 	if err := work.Wait(); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -20,8 +19,8 @@ type tarBlock struct {
 }
 
 // blocks keeps a segment in memory from when it is written until its layer is,
-// so that the layer need not read and unpack it. A segment that there is no
-// room for, or that comes from the cache, has none.
+// so that it is written once, as a part of the layer, and never read. A segment
+// that there is no room for, or that comes from the cache, has none.
 type blocks struct {
 	room *atomic.Int64 // bytes left of maxHeld, for all segments of a composition
 
@@ -31,22 +30,23 @@ type blocks struct {
 	lost bool
 }
 
-// add keeps a block, or none if there is no room for it. It reports whether it
-// did: if not, the block is the caller's to use again.
-func (b *blocks) add(t tarBlock) bool {
+// add keeps a block. If there is no room for it, none are kept, and it returns
+// those that were.
+func (b *blocks) add(t tarBlock) (dropped []tarBlock, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lost {
-		return false
+		return nil, false
 	}
 	size := int64(len(t.plain) + len(t.packed))
 	if b.room.Add(-size) < 0 {
 		b.room.Add(size)
+		dropped = b.list
 		b.drop()
-		return false
+		return dropped, false
 	}
 	b.list, b.size = append(b.list, t), b.size+size
-	return true
+	return nil, true
 }
 
 func (b *blocks) drop() {
@@ -102,25 +102,4 @@ func emptyBuffer() *[]byte {
 	b := buffers.Get().(*[]byte)
 	*b = (*b)[:0]
 	return b
-}
-
-// keep keeps a block that was written, and gives its buffer back if it may be
-// used again. A nil b keeps nothing.
-func (b *blocks) keep(r packed) {
-	if b == nil {
-		if r.buffer != nil {
-			buffers.Put(r.buffer)
-		}
-		return
-	}
-	if r.buffer == nil {
-		b.add(tarBlock{packed: r.data, unpack: r.unpack})
-		return
-	}
-	if plain := *r.buffer; len(plain) < cap(plain)/2 { // not worth a whole buffer
-		b.add(tarBlock{packed: r.data, plain: bytes.Clone(plain)})
-	} else if b.add(tarBlock{packed: r.data, plain: plain}) {
-		return
-	}
-	buffers.Put(r.buffer)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/hardstand/hardstand/build/inflate"
 	"github.com/hardstand/hardstand/build/payload"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
@@ -81,7 +82,7 @@ func compressZstd(block []byte) ([]byte, error) {
 	return z.EncodeAll(block, nil), nil
 }
 
-func gzipReader(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
+func gzipReader(r io.Reader) (io.ReadCloser, error) { return inflate.NewReader(r) }
 
 func zstdReader(r io.Reader) (io.ReadCloser, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
@@ -101,9 +102,8 @@ const maxPending = 3
 // packer compresses a stream block by block, several at once, in order.
 type packer struct {
 	codec   codec
-	to      io.Writer
-	kept    *blocks // nil keeps nothing
-	block   *[]byte // of buffers
+	to      func(packed) error // in order; the buffer is its own then
+	block   *[]byte            // of buffers
 	pending []chan packed
 	// programs are those whose blocks are compressed already. left is how much
 	// is missing of the file that is being written, if it may be one of them,
@@ -119,8 +119,8 @@ type packed struct {
 	unpack func(io.Writer) error // in place of buffer
 }
 
-func newPacker(c codec, to io.Writer, kept *blocks) *packer {
-	return &packer{codec: c, to: to, kept: kept, block: emptyBuffer()}
+func newPacker(c codec, to func(packed) error) *packer {
+	return &packer{codec: c, to: to, block: emptyBuffer()}
 }
 
 // know names a program whose blocks need no compressing. Other compressions
@@ -228,10 +228,9 @@ func (p *packer) drain(most int) error {
 		if r.err != nil {
 			return fmt.Errorf("compress layer: %w", r.err)
 		}
-		if _, err := p.to.Write(r.data); err != nil {
+		if err := p.to(r); err != nil {
 			return err
 		}
-		p.kept.keep(r)
 	}
 	return nil
 }

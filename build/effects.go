@@ -2,12 +2,12 @@ package build
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -87,7 +87,7 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 	}
 	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Packed), fmt.Sprint(newest))
 	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
-		bundle, err := readBlob(o.Cache, o.by, debs[i].Packed, effect.BundlePath)
+		bundle, err := o.store.readFile(debs[i], effect.BundlePath)
 		if err != nil {
 			return nil, err
 		}
@@ -104,32 +104,35 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 // maxRead bounds a file that is read out of a segment, in bytes.
 const maxRead = 16 << 20
 
-// readBlob reads one file out of a segment.
-func readBlob(c *cache.Cache, by codec, d cache.Digest, name string) ([]byte, error) {
-	file, err := c.File(d)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: %v", name, errCacheLost, err)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: %v", name, errCacheLost, err)
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	z, err := by.reader(f)
-	if err != nil {
+// readFile reads one file out of a segment.
+func (st *store) readFile(s *segment, name string) ([]byte, error) {
+	r, w := io.Pipe()
+	copied := make(chan error, 1)
+	go func() {
+		err := st.copySegment(io.Discard, w, s)
+		_ = w.CloseWithError(cmp.Or(err, io.EOF))
+		copied <- err
+	}()
+	data, err := findFile(r, name)
+	_, _ = io.Copy(io.Discard, r) // damage shows at the end
+	if err := cmp.Or(<-copied, err); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	defer z.Close() //nolint:errcheck // opened for reading
-	for t := tar.NewReader(z); ; {
+	return data, nil
+}
+
+// findFile reads one file out of a tar stream.
+func findFile(r io.Reader, name string) ([]byte, error) {
+	for t := tar.NewReader(r); ; {
 		h, err := t.Next()
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+			return nil, err
 		}
 		if h.Name != name {
 			continue
 		}
 		if h.Size > maxRead {
-			return nil, fmt.Errorf("read %s: %d bytes, at most %d", name, h.Size, maxRead)
+			return nil, fmt.Errorf("%d bytes, at most %d", h.Size, maxRead)
 		}
 		return io.ReadAll(t)
 	}

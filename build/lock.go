@@ -41,6 +41,9 @@ type LockOptions struct {
 	Base *Base
 	// Debs are the files of the definition's own packages, by SHA-256.
 	Debs map[string]string
+	// Platforms is a choice of the definition's for a lock that is not kept;
+	// nil means all.
+	Platforms []spec.Platform
 	// Cache keeps the base's layers and the packages. Without either it is
 	// not needed.
 	Cache *cache.Cache
@@ -64,12 +67,19 @@ func LockWith(ctx context.Context, a *apt.Archive, d *spec.Definition, o LockOpt
 		return nil, fmt.Errorf("lock %s: %w", d.Name, err)
 	}
 	l := emptyLock(d)
+	platforms, err := choosePlatforms(d, o.Platforms)
+	if err != nil {
+		return nil, err
+	}
+	if len(platforms) < len(d.Platforms) {
+		l.Only = platforms
+	}
 	for _, r := range releases {
 		l.Suites = append(l.Suites, spec.LockedSuite{
 			Suite: r.Suite, Version: r.Version, Date: r.Date, InRelease: "sha256:" + string(r.Digest), Keys: r.Keys,
 		})
 	}
-	for _, p := range d.Platforms {
+	for _, p := range platforms {
 		given := given{local: local}
 		if given.installed, err = o.Base.installed(ctx, o.Cache, p); err != nil {
 			return nil, fmt.Errorf("lock %s for %s: %w", d.Name, p, err)

@@ -21,19 +21,23 @@ func TestKnownBlocks(t *testing.T) {
 	for i := range program {
 		program[i] = byte(random.IntN(7))
 	}
-	packed, lengths, err := payload.Pack(program)
+	zipped, lengths, err := payload.Pack(program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	known := &payload.Unpacked{Data: program}
 	for _, n := range lengths {
-		known.Blocks, packed = append(known.Blocks, packed[:n]), packed[n:]
+		known.Blocks, zipped = append(known.Blocks, zipped[:n]), zipped[n:]
 	}
 	patched := bytes.Clone(program)
 	patched[payload.BlockSize+5] ^= 1
 	for _, step := range []int{1 << 20, 512, 4093} {
 		var out, want bytes.Buffer
-		p := newPacker(codecOf(&spec.Definition{}), &out, nil)
+		p := newPacker(codecOf(&spec.Definition{}), func(r packed) error {
+			out.Write(r.data)
+			buffers.Put(r.buffer)
+			return nil
+		})
 		p.know(known)
 		write := func(data []byte, file bool) {
 			t.Helper()

@@ -7,14 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/singleflight"
+	"sync"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
@@ -29,11 +29,12 @@ import (
 // of a segment or a layer can change for the same input.
 const transformVersion = "8"
 
-// segment is a rootfs.Segment with the blob that holds it.
+// segment is a rootfs.Segment and where its bytes are.
 type segment struct {
 	*rootfs.Segment
 	Packed     cache.Digest `json:"packed"` // the tar blocks, compressed
 	PackedSize int64        `json:"packed-size"`
+	Place      place        `json:"place"`
 	Maintainer string       `json:"maintainer,omitempty"`
 	// What the package says it is, compared with the lock on every use.
 	Name, Version, Architecture, Source, SourceVersion string
@@ -51,23 +52,33 @@ type segment struct {
 	// ELF holds the programs and libraries, by path.
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
 
-	held *blocks // nil if it comes from the cache
+	key  cache.Digest
+	held *blocks    // nil if it is in the cache only
+	mu   sync.Mutex // for Place
 }
 
-// segmentWriter compresses tar blocks into the cache, and keeps them in memory
-// for the layer that they are about to be part of.
+func (s *segment) at() place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Place
+}
+
+// segmentWriter compresses tar blocks and keeps them in memory for the layer
+// that they are about to be part of, or in the cache if there is no room.
 type segmentWriter struct {
-	ctx    context.Context
-	packed *cache.Writer
-	zip    *packer
+	ctx   context.Context
+	cache *cache.Cache
+	zip   *packer
+	kept  *blocks
+	hash  hash.Hash // of what is kept
+	size  int64
+	blob  *cache.Writer // nil while there is room
 }
 
-func newSegmentWriter(ctx context.Context, o Options) (*segmentWriter, error) {
-	w, err := o.Cache.Create()
-	if err != nil {
-		return nil, err
-	}
-	return &segmentWriter{ctx, w, newPacker(o.by, w, &blocks{room: o.room})}, nil
+func newSegmentWriter(ctx context.Context, o Options) *segmentWriter {
+	w := &segmentWriter{ctx: ctx, cache: o.Cache, kept: &blocks{room: o.room}, hash: sha256.New()}
+	w.zip = newPacker(o.by, w.keep)
+	return w
 }
 
 func (w *segmentWriter) Write(p []byte) (int, error) {
@@ -77,51 +88,64 @@ func (w *segmentWriter) Write(p []byte) (int, error) {
 	return w.zip.Write(p)
 }
 
-func (w *segmentWriter) commit(s *segment) error {
+// keep takes a block.
+func (w *segmentWriter) keep(r packed) error {
+	t := tarBlock{packed: r.data, unpack: r.unpack}
+	if r.buffer != nil {
+		if t.plain = *r.buffer; len(t.plain) < cap(t.plain)/2 || w.blob != nil { // not worth a whole buffer, or not kept
+			defer buffers.Put(r.buffer)
+		}
+	}
+	w.size += int64(len(r.data))
+	if w.blob == nil {
+		if r.buffer != nil && len(t.plain) < cap(t.plain)/2 {
+			t.plain = bytes.Clone(t.plain)
+		}
+		dropped, ok := w.kept.add(t)
+		if ok {
+			_, err := w.hash.Write(r.data)
+			return err
+		}
+		if err := w.spill(dropped); err != nil {
+			return err
+		}
+	}
+	_, err := w.blob.Write(r.data)
+	return err
+}
+
+// spill starts a blob with what was kept.
+func (w *segmentWriter) spill(kept []tarBlock) (err error) {
+	if w.blob, err = w.cache.Create(); err != nil {
+		return err
+	}
+	for _, t := range kept {
+		if _, err := w.blob.Write(t.packed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *segmentWriter) abort() {
+	if w.blob != nil {
+		w.blob.Abort()
+	}
+}
+
+// finish says in s where its bytes are.
+func (w *segmentWriter) finish(s *segment) error {
 	if err := w.zip.Close(); err != nil {
 		return err
 	}
-	s.Packed, s.PackedSize, s.held = w.packed.Sum(), w.packed.Size(), w.zip.kept
-	return w.packed.Commit(s.Packed)
-}
-
-// inFlight keeps platforms that are composed at once from making the same
-// segment twice.
-var inFlight singleflight.Group
-
-// cachedSegment returns the segment stored under key, or makes and stores it.
-func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(*segmentWriter) (*segment, error)) (*segment, error) {
-	s, err, _ := inFlight.Do(o.Cache.Dir()+"\x00"+string(key), func() (any, error) { return makeSegment(ctx, o, key, write) })
-	if err != nil {
-		return nil, err
+	s.PackedSize = w.size
+	if w.blob == nil {
+		s.Packed, s.held = cache.HashOf(w.hash), w.kept
+		return nil
 	}
-	return s.(*segment), nil
-}
-
-func makeSegment(ctx context.Context, o Options, key cache.Digest, write func(*segmentWriter) (*segment, error)) (*segment, error) {
-	if data, err := o.Cache.Record(key); err == nil {
-		var s segment
-		if json.Unmarshal(data, &s) == nil && s.Segment != nil && o.Cache.Stat(s.Packed, s.PackedSize) {
-			return &s, nil
-		}
-	}
-	w, err := newSegmentWriter(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	defer w.packed.Abort()
-	s, err := write(w)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.commit(s); err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
-	return s, o.Cache.PutRecord(key, data)
+	s.Packed = w.blob.Sum()
+	s.Place = place{Blob: s.Packed}
+	return w.blob.Commit(s.Packed)
 }
 
 // debSegment fetches and transforms a package.

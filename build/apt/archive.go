@@ -15,15 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"net/http"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/hardstand/hardstand/build/inflate"
 	"github.com/hardstand/hardstand/build/xz"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
@@ -171,13 +170,9 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 		}
 		urls = append(urls, dir+name+suffix)
 	}
-	data, err := a.fetchData(ctx, urls, packed, r.Suite+" "+arch)
+	out, got, err := a.fetchIndex(ctx, urls, packed, suffix, plain.size, r.Suite+" "+arch)
 	if err != nil {
-		return nil, fmt.Errorf("read suite %s: %w", r.Suite, err)
-	}
-	out, got, err := unpack(data, suffix, plain.size)
-	if err != nil {
-		return nil, fmt.Errorf("suite %s: unpack %s: %w", r.Suite, name, err)
+		return nil, fmt.Errorf("suite %s: read %s: %w", r.Suite, name, err)
 	}
 	if got != plain.digest {
 		return nil, fmt.Errorf("suite %s: unpack %s: %w: want sha256:%s, got sha256:%s", r.Suite, name, cache.ErrDigest, plain.digest, got)
@@ -185,18 +180,37 @@ func (a *Archive) Packages(ctx context.Context, r *Release, component, arch stri
 	return out, nil
 }
 
-// fetchData fetches an index into memory. Suites may share one that is empty,
-// and whoever finds it damaged in the cache removes it: so it may be gone again.
-func (a *Archive) fetchData(ctx context.Context, urls []string, f indexFile, what string) ([]byte, error) {
-	for attempt := 0; ; attempt++ {
-		if _, err := a.fetchBlob(ctx, urls, f.digest, f.size, what); err != nil {
-			return nil, err
-		}
-		data, err := a.cache.Read(f.digest, f.size)
-		if !errors.Is(err, fs.ErrNotExist) || attempt == 3 {
-			return data, err
-		}
+// fetchIndex finds an index of size bytes in the cache or fetches it there, and
+// unpacks it, as it comes in. It returns the index and its digest.
+func (a *Archive) fetchIndex(ctx context.Context, urls []string, f indexFile, suffix string, size int64, what string) ([]byte, cache.Digest, error) {
+	out := make([]byte, size)
+	if data, err := a.cache.Read(f.digest, f.size); err == nil {
+		a.progress(Progress{Name: what, Bytes: f.size, Total: f.size, Cached: true, Done: true})
+		digest, err := unpack(out, bytes.NewReader(data), suffix)
+		return out, digest, err
 	}
+	var digest cache.Digest
+	err := a.fetchFrom(ctx, urls, func(url string) error {
+		r, w := io.Pipe()
+		unpacked := make(chan error, 1)
+		go func() {
+			var err error
+			digest, err = unpack(out, r, suffix)
+			_, _ = io.Copy(io.Discard, r) // so that what is wrong with the download is said first
+			unpacked <- err
+		}()
+		err := a.fetchOnce(ctx, url, w, f.digest, f.size, what)
+		_ = w.CloseWithError(err)
+		if wrong := <-unpacked; err == nil && wrong != nil {
+			err = permanent(wrong)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	a.progress(Progress{Name: what, Total: f.size, Done: true})
+	return out, digest, nil
 }
 
 // packed finds the compressed form of an index. Gzip comes first: it unpacks
@@ -216,21 +230,21 @@ const xzDictMax = 64 << 20
 // unpackStep is how much is unpacked before it is hashed, in bytes.
 const unpackStep = 1 << 20
 
-// unpack unpacks an index, and hashes what is unpacked at the same time.
-func unpack(data []byte, suffix string, size int64) ([]byte, cache.Digest, error) {
+// unpack unpacks an index to out, which it must fill, and hashes it at the same
+// time.
+func unpack(out []byte, r io.Reader, suffix string) (cache.Digest, error) {
 	var z io.ReadCloser
 	var err error
 	if suffix == ".xz" {
-		z, err = xz.NewReader(bytes.NewReader(data), xzDictMax)
+		z, err = xz.NewReader(r, xzDictMax)
 	} else {
-		z, err = gzip.NewReader(bytes.NewReader(data))
+		z, err = inflate.NewReader(r)
 	}
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	defer func() { _ = z.Close() }() // it was read to its end, or failed already
-	out := make([]byte, size)
-	steps, sum := make(chan []byte, size/unpackStep+1), make(chan cache.Digest)
+	steps, sum := make(chan []byte, len(out)/unpackStep+1), make(chan cache.Digest)
 	go func() {
 		h := sha256.New()
 		for step := range steps {
@@ -248,12 +262,12 @@ func unpack(data []byte, suffix string, size int64) ([]byte, cache.Digest, error
 	close(steps)
 	digest := <-sum
 	if err != nil {
-		return nil, "", fmt.Errorf("shorter than the %d bytes announced: %w", size, err)
+		return "", fmt.Errorf("shorter than the %d bytes announced: %w", len(out), err)
 	}
 	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1)); err != nil || n > 0 {
-		return nil, "", errors.Join(fmt.Errorf("longer than the %d bytes announced", size), err)
+		return "", errors.Join(fmt.Errorf("longer than the %d bytes announced", len(out)), err)
 	}
-	return out, digest, nil
+	return digest, nil
 }
 
 // Deb is a package as a lock or an index names it.

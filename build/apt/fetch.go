@@ -196,12 +196,21 @@ func (a *Archive) fetchBlob(ctx context.Context, urls []string, want cache.Diges
 		a.progress(Progress{Name: name, Bytes: size, Total: size, Cached: true, Done: true})
 		return path, nil
 	}
+	err := a.fetchFrom(ctx, urls, func(url string) error { return a.fetchOnce(ctx, url, nil, want, size, name) })
+	if err != nil {
+		return "", err
+	}
+	a.progress(Progress{Name: name, Total: size, Done: true})
+	return a.cache.Path(want), nil // it was hashed on its way there
+}
+
+// fetchFrom calls fetch with each mirror's URL in turn, until one succeeds.
+func (a *Archive) fetchFrom(ctx context.Context, urls []string, fetch func(url string) error) error {
 	var failures []error
 	for _, url := range urls {
-		err := a.retry(ctx, func() error { return a.fetchOnce(ctx, url, want, size, name) })
+		err := a.retry(ctx, func() error { return fetch(url) })
 		if err == nil {
-			a.progress(Progress{Name: name, Total: size, Done: true})
-			return a.cache.File(want)
+			return nil
 		}
 		failures = append(failures, fmt.Errorf("fetch %s: %w", url, err))
 		if ctx.Err() != nil {
@@ -211,19 +220,24 @@ func (a *Archive) fetchBlob(ctx context.Context, urls []string, want cache.Diges
 	err := errors.Join(failures...)
 	for _, f := range failures {
 		if !errors.Is(f, fs.ErrNotExist) {
-			return "", err
+			return err
 		}
 	}
-	return "", fmt.Errorf("%w: %w", ErrGone, err)
+	return fmt.Errorf("%w: %w", ErrGone, err)
 }
 
-func (a *Archive) fetchOnce(ctx context.Context, url string, want cache.Digest, size int64, name string) error {
+// fetchOnce downloads a file into the cache, and to also if that is not nil.
+func (a *Archive) fetchOnce(ctx context.Context, url string, also io.Writer, want cache.Digest, size int64, name string) error {
 	w, err := a.cache.Create()
 	if err != nil {
 		return permanent(err)
 	}
 	defer w.Abort()
-	err = a.download(ctx, url, w, size, 0, func(n int64) { a.progress(Progress{Name: name, Bytes: n, Total: size}) })
+	var to io.Writer = w
+	if also != nil {
+		to = io.MultiWriter(w, also)
+	}
+	err = a.download(ctx, url, to, size, 0, func(n int64) { a.progress(Progress{Name: name, Bytes: n, Total: size}) })
 	if err != nil {
 		a.progress(Progress{Name: name, Bytes: -w.Size(), Total: size})
 		return err

@@ -18,6 +18,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,14 +153,14 @@ func (c *Cache) Has(d Digest) bool {
 // Path is where a blob is if there is one, and where it must not be written to.
 func (c *Cache) Path(d Digest) string { return c.blobPath(d) }
 
-// Stat reports whether a blob of the given size is there, without reading it.
-// Whoever reads the blob later still has its digest checked.
-func (c *Cache) Stat(d Digest, size int64) bool {
+// Contains reports whether a blob of at least the given size is there, without
+// reading it. Whoever reads the blob later still has its digest checked.
+func (c *Cache) Contains(d Digest, size int64) bool {
 	if len(d) != 64 {
 		return false
 	}
 	info, err := os.Stat(c.blobPath(d))
-	return err == nil && info.Size() == size
+	return err == nil && info.Size() >= size
 }
 
 // File checks a blob's digest and returns the path of its file, which must
@@ -188,7 +189,11 @@ func (c *Cache) File(d Digest) (string, error) {
 // once. If it is damaged, which only its end shows, it is removed and the error
 // is fs.ErrNotExist, as for a missing one: whoever gets an error must not use
 // what was written.
-func (c *Cache) Copy(w io.Writer, d Digest) error {
+func (c *Cache) Copy(w io.Writer, d Digest) error { return c.CopyPart(w, d, 0, math.MaxInt64, d) }
+
+// CopyPart is Copy for size bytes of a blob from offset on, whose digest is
+// want.
+func (c *Cache) CopyPart(w io.Writer, d Digest, offset, size int64, want Digest) error {
 	path := c.blobPath(d)
 	f, err := os.Open(path)
 	if err != nil {
@@ -201,8 +206,8 @@ func (c *Cache) Copy(w io.Writer, d Digest) error {
 	}
 	h := sha256.New()
 	buffer := make([]byte, writeBuffer)
-	for {
-		n, err := f.Read(buffer)
+	for part := io.NewSectionReader(f, offset, size); ; {
+		n, err := part.Read(buffer)
 		h.Write(buffer[:n])
 		if _, err := w.Write(buffer[:n]); err != nil {
 			return fmt.Errorf("copy cached %s: %w", d, err)
@@ -214,7 +219,7 @@ func (c *Cache) Copy(w io.Writer, d Digest) error {
 			return fmt.Errorf("copy cached %s: %w", d, err)
 		}
 	}
-	if HashOf(h) != d {
+	if HashOf(h) != want {
 		discard(path, info)
 		return fmt.Errorf("copy cached %s: damaged, removed: %w", d, fs.ErrNotExist)
 	}

@@ -17,11 +17,12 @@ import (
 
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
-		"github.com/hardstand/hardstand/build/deb":    "package databases",
-		"github.com/hardstand/hardstand/build/rootfs": "trees",
-		"github.com/google/go-containerregistry/...":  "images",
-		"github.com/klauspost/compress/...":           "of build/deb",
-		"github.com/hardstand/hardstand/build/xz":     "of build/deb",
+		"github.com/hardstand/hardstand/build/deb":     "package databases",
+		"github.com/hardstand/hardstand/build/rootfs":  "trees",
+		"github.com/google/go-containerregistry/...":   "images",
+		"github.com/klauspost/compress/...":            "of build/deb",
+		"github.com/hardstand/hardstand/build/xz":      "of build/deb",
+		"github.com/hardstand/hardstand/build/inflate": "of build/deb",
 	})
 }
 

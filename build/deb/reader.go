@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hardstand/hardstand/build/inflate"
 	"github.com/hardstand/hardstand/build/xz"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -139,7 +139,7 @@ func decompress(name string, r io.Reader) (io.Reader, func(), error) {
 	case ".tar":
 		return r, func() {}, nil
 	case ".gz":
-		z, err := gzip.NewReader(r)
+		z, err := inflate.NewReader(r)
 		if err != nil {
 			return nil, nil, err
 		}

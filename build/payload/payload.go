@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/inflate"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
@@ -205,13 +206,13 @@ func (s *Stored) Unpack(w io.Writer, i int) error {
 	return nil
 }
 
-var readers sync.Pool // of *gzip.Reader
+var readers sync.Pool // of *inflate.Reader
 
-func reader(block []byte) (*gzip.Reader, error) {
-	if z, ok := readers.Get().(*gzip.Reader); ok {
+func reader(block []byte) (*inflate.Reader, error) {
+	if z, ok := readers.Get().(*inflate.Reader); ok {
 		return z, z.Reset(bytes.NewReader(block))
 	}
-	return gzip.NewReader(bytes.NewReader(block))
+	return inflate.NewReader(bytes.NewReader(block))
 }
 
 // Unpacked is a program and the compressed blocks of it.

@@ -13,9 +13,10 @@ import (
 
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
-		"github.com/hardstand/hardstand/build/deb": "stanzas, relations and version order",
-		"github.com/klauspost/compress/...":        "through build/deb",
-		"github.com/hardstand/hardstand/build/xz":  "through build/deb",
+		"github.com/hardstand/hardstand/build/deb":     "stanzas, relations and version order",
+		"github.com/klauspost/compress/...":            "through build/deb",
+		"github.com/hardstand/hardstand/build/xz":      "through build/deb",
+		"github.com/hardstand/hardstand/build/inflate": "through build/deb",
 	})
 }
 

@@ -29,6 +29,9 @@ type Lock struct {
 	From       string                `json:"from,omitempty"` // the image to start from, by digest
 	Suites     []LockedSuite         `json:"suites"`
 	Platforms  map[string][]*Package `json:"platforms"` // by Platform.String, in order of names
+	// Only are the platforms of a lock that is not kept, if those are not all of
+	// the definition's.
+	Only []Platform `json:"-"`
 }
 
 // LockedSuite is a suite as it was when the lock was made.
@@ -102,14 +105,17 @@ func (l *Lock) Check(d *Definition) error {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("the lock of "+l.Name+" "+format, args...))
 	}
-	if len(l.Platforms) != len(d.Platforms) {
+	platforms := d.Platforms
+	if l.Only != nil {
+		platforms = l.Only
+	} else if len(l.Platforms) != len(d.Platforms) {
 		fail("has %d platforms, the definition %d", len(l.Platforms), len(d.Platforms))
 	}
 	if l.From != d.fromImage() {
 		fail("starts from %q, the definition from %q", l.From, d.fromImage())
 	}
 	suites, debs, local := d.Debian.Suites(), d.debSums(), map[string]bool{}
-	for _, platform := range d.Platforms {
+	for _, platform := range platforms {
 		locked := map[string]bool{}
 		for _, pkg := range l.Platforms[platform.String()] {
 			locked[pkg.Name] = true
@@ -131,7 +137,7 @@ func (l *Lock) Check(d *Definition) error {
 		}
 	}
 	for _, sum := range debs {
-		if !local[sum] {
+		if !local[sum] && l.Only == nil {
 			fail("lacks the package with the SHA-256 %s", sum)
 		}
 	}

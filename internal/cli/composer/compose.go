@@ -101,7 +101,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if opts.Archive, err = o.open(f, c, d, progress); err != nil {
 		return nil, err
 	}
-	lock, err := s.ready(ctx, f, opts.Archive, c, &o.archiveOptions, o.locked)
+	lock, err := s.ready(ctx, f, opts.Archive, c, &o.archiveOptions, o.locked, platforms)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
 		progress.Stop()
 		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
-		if lock, err = build.LockWith(ctx, opts.Archive, d, s.lockOptions(c, o.floors(s))); err == nil {
+		if lock, err = s.resolve(ctx, opts.Archive, c, &o.archiveOptions, platforms); err == nil {
 			r, err = build.Assemble(ctx, d, lock, opts)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -170,7 +171,7 @@ func openCache(f *cli.Frame) (*cache.Cache, error) {
 
 // ready returns a lock that fits the definition. With locked set it must exist;
 // otherwise a missing or stale one is made anew, in memory.
-func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, c *cache.Cache, from *archiveOptions, locked bool) (*spec.Lock, error) {
+func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, c *cache.Cache, from *archiveOptions, locked bool, platforms []spec.Platform) (*spec.Lock, error) {
 	d := s.Definition
 	if s.lockErr != nil {
 		return nil, fmt.Errorf("%w (hardstand lock --replace makes a new one)", s.lockErr)
@@ -189,7 +190,16 @@ func (s *Source) ready(ctx context.Context, f *cli.Frame, a *apt.Archive, c *cac
 		what = "has changed since it was locked"
 	}
 	f.Note("image %s %s: resolving against the archive (hardstand lock would pin the result)", d.Name, what)
-	return build.LockWith(ctx, a, d, s.lockOptions(c, from.floors(s)))
+	return s.resolve(ctx, a, c, from, platforms)
+}
+
+// resolve makes a lock that is not kept, for the chosen platforms.
+func (s *Source) resolve(ctx context.Context, a *apt.Archive, c *cache.Cache, from *archiveOptions, platforms []spec.Platform) (*spec.Lock, error) {
+	o := s.lockOptions(c, from.floors(s))
+	o.Platforms = platforms
+	l, err := build.LockWith(ctx, a, s.Definition, o)
+	runtime.GC() // the indexes are most of what is in memory, and nothing needs them any more
+	return l, err
 }
 
 // epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).
