@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Profile is what has to be known of an image and its application.
@@ -41,13 +42,19 @@ type Profile struct {
 }
 
 var (
-	label     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	reference = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
-	numeric   = regexp.MustCompile(`^[1-9][0-9]{0,9}:[1-9][0-9]{0,9}$`)
-	plainPath = regexp.MustCompile(`^/[A-Za-z0-9._@+/-]*$`)
-	plainArg  = regexp.MustCompile(`^[A-Za-z0-9._@+/:=?&%,~{}$-]*$`)
-	region    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	label     = shape(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	reference = shape(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+	numeric   = shape(`^[1-9][0-9]{0,9}:[1-9][0-9]{0,9}$`)
+	plainPath = shape(`^/[A-Za-z0-9._@+/-]*$`)
+	plainArg  = shape(`^[A-Za-z0-9._@+/:=?&%,~{}$-]*$`)
+	region    = shape(`^[a-z0-9-]{1,32}$`)
 )
+
+// shape compiles an expression when it is first asked for: not before main, in
+// every command.
+func shape(re string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(re) })
+}
 
 // complete checks a profile and fills in what it leaves open. Only plain
 // characters are let through, so that nothing has to be quoted in any format.
@@ -61,17 +68,17 @@ func (p Profile) complete() (Profile, error) {
 	}
 	p.Exec = p.Exec || p.Istio
 	switch {
-	case !label.MatchString(p.Name):
+	case !label().MatchString(p.Name):
 		return p, fmt.Errorf("name %q is no DNS label: give one with --name", p.Name)
-	case !label.MatchString(p.Namespace):
+	case !label().MatchString(p.Namespace):
 		return p, fmt.Errorf("namespace %q is no DNS label", p.Namespace)
-	case p.Region != "" && !region.MatchString(p.Region):
+	case p.Region != "" && !region().MatchString(p.Region):
 		return p, fmt.Errorf("region %q is no name of a region", p.Region)
 	case p.Platform != "" && platforms[p.Platform] == (platform{}):
 		return p, fmt.Errorf("platform %q: take linux/amd64 or linux/arm64", p.Platform)
-	case !reference.MatchString(p.Reference):
+	case !reference().MatchString(p.Reference):
 		return p, fmt.Errorf("%q names no image by digest: write REPOSITORY@sha256:DIGEST", p.Reference)
-	case !numeric.MatchString(p.User):
+	case !numeric().MatchString(p.User):
 		return p, fmt.Errorf("user %q is not numeric or has 0 in it: write UID:GID", p.User)
 	case p.Port < 0 || p.Port > 65535 || p.MemoryMiB < 6 || p.MilliCPU < 1 || p.Processes < 1:
 		return p, errors.New("a port or limit is out of range")
@@ -79,7 +86,7 @@ func (p Profile) complete() (Profile, error) {
 		return p, errors.New("the image has no health check: give its arguments with --check")
 	}
 	for _, name := range slices.Concat([]string{p.Seccomp, p.Program, p.TLS.CA, p.TLS.Cert, p.TLS.Key}, p.Tmpfs, p.Decoys, p.Tokens) {
-		if name != "" && (!plainPath.MatchString(name) || path.Clean(name) != name) {
+		if name != "" && (!plainPath().MatchString(name) || path.Clean(name) != name) {
 			return p, fmt.Errorf("%q is no plain absolute path", name)
 		}
 	}
@@ -88,7 +95,7 @@ func (p Profile) complete() (Profile, error) {
 		return p, err
 	}
 	for _, a := range p.Check {
-		if !plainArg.MatchString(a) {
+		if !plainArg().MatchString(a) {
 			return p, fmt.Errorf("health check argument %q has characters that need quoting", a)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,8 +131,8 @@ var known = sync.OnceValue(func() map[string]bool {
 })
 
 var (
-	logged = regexp.MustCompile(`\barch=([0-9a-f]{8}) syscall=([0-9]{1,4})\b`)
-	traced = regexp.MustCompile(`^(?:\[pid +[0-9]+\] |[0-9]+ +)?(?:[0-9.:]+ )?([a-z][a-z0-9_]*)\(`)
+	logged = shape(`\barch=([0-9a-f]{8}) syscall=([0-9]{1,4})\b`)
+	traced = shape(`^(?:\[pid +[0-9]+\] |[0-9]+ +)?(?:[0-9.:]+ )?([a-z][a-z0-9_]*)\(`)
 )
 
 // MaxTrace bounds a trace, in bytes.
@@ -148,7 +147,7 @@ func Observe(r io.Reader, comm string) ([]string, error) {
 	lines.Buffer(make([]byte, 64<<10), 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
-		if m := logged.FindStringSubmatch(line); m != nil {
+		if m := logged().FindStringSubmatch(line); m != nil {
 			if comm != "" && !strings.Contains(line, `comm="`+comm+`"`) {
 				continue
 			}
@@ -158,7 +157,7 @@ func Observe(r io.Reader, comm string) ([]string, error) {
 				return nil, fmt.Errorf("read trace: system call %d of architecture %s is not known", n, m[1])
 			}
 			seen[name] = true
-		} else if m := traced.FindStringSubmatch(line); m != nil && known()[m[1]] {
+		} else if m := traced().FindStringSubmatch(line); m != nil && known()[m[1]] {
 			seen[m[1]] = true
 		}
 	}

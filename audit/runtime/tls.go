@@ -22,7 +22,7 @@ const SecretDir = "/etc/tls"
 
 func (t TLS) whole() (TLS, error) {
 	if t.Secret != "" {
-		if !label.MatchString(t.Secret) {
+		if !label().MatchString(t.Secret) {
 			return t, fmt.Errorf("secret %q is no DNS label", t.Secret)
 		}
 		if t.CA == "" {

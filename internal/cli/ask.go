@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -47,27 +48,40 @@ func AskQuestion(ctx context.Context, f *Frame, q Question) ([]byte, int, error)
 	}
 	cmd := exec.CommandContext(ctx, path, q.Args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = bytes.NewReader(q.Input), out, f.Stderr, q.Env
-	cmd.WaitDelay = time.Second // its children may hold the streams
+	cmd.Cancel = func() error { // asked first, so that it ends what it started
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	cmd.WaitDelay = 2 * time.Second // then it is killed
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return nil, 0, fmt.Errorf("run %s: %w", q.Executable, context.Cause(ctx))
+	}
+	if out.over {
+		return nil, 0, fmt.Errorf("run %s: it answered more than %d bytes", q.Executable, out.limit)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, 0, fmt.Errorf("run %s: %w", q.Executable, err)
 	}
-	return out.Bytes(), cmd.ProcessState.ExitCode(), nil
+	return out.data.Bytes(), cmd.ProcessState.ExitCode(), nil
 }
 
-// bounded refuses what exceeds its limit.
+// bounded refuses what exceeds its limit, and remembers that: whoever wrote
+// may still end with any exit code. The buffer is not embedded, because its
+// ReadFrom would pass Write by.
 type bounded struct {
-	bytes.Buffer
+	data  bytes.Buffer
 	limit int
+	over  bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
+	if b.data.Len()+len(p) > b.limit {
+		b.over = true
 		return 0, fmt.Errorf("more than %d bytes", b.limit)
 	}
-	return b.Buffer.Write(p)
+	return b.data.Write(p)
 }

@@ -38,7 +38,7 @@ func Analyse(ctx context.Context, r reach.Request, env []string) ([]byte, error)
 	if err := cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("%w %s", err, strings.TrimSpace(stderr.String()))
 	}
-	return out.Bytes(), nil
+	return out.data.Bytes(), nil
 }
 
 // Serve answers one request with the analysis's own stream of JSON. The
@@ -68,12 +68,13 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, env []string) error
 	return err
 }
 
-// limitedBuffer refuses to grow over reach.MaxAnswer.
-type limitedBuffer struct{ bytes.Buffer }
+// limitedBuffer refuses to grow over reach.MaxAnswer. The buffer is not
+// embedded, because its ReadFrom would pass Write by.
+type limitedBuffer struct{ data bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > reach.MaxAnswer {
+	if b.data.Len()+len(p) > reach.MaxAnswer {
 		return 0, fmt.Errorf("the analysis printed more than %d bytes", reach.MaxAnswer)
 	}
-	return b.Buffer.Write(p)
+	return b.data.Write(p)
 }
