@@ -39,6 +39,9 @@ type Options struct {
 	Signatures *Signatures
 	// MaxAge is how old an image may be; 0 is 35 days.
 	MaxAge time.Duration
+	// Digest is what the name stands for in its registry: of the image, or of
+	// the index that it was taken from. Empty where no registry knows it.
+	Digest string
 	// Replicas are other places that were asked for the image.
 	Replicas []Replica
 	// Evidence is what was exported elsewhere: a cloud's JSON, a ledger, alarms.
@@ -60,6 +63,9 @@ type Replica struct {
 	Digest     string   // what its tag names; "" if absent
 	Attached   []string // artifact types or tags of signatures and SBOMs found there
 	Err        string   // why it could not be asked
+	// Signatures is the report of a verification there against the trust
+	// policy; nil without a policy.
+	Signatures *Signatures
 }
 
 // Signatures is what hardstand verify --json says.

@@ -21,6 +21,18 @@ var rule42i = rule{audit.Rule{
 		return
 	}
 	c.method = "signatures and attestations of index and platforms verified against the trust policy given"
+	faults := s.faults()
+	for _, fault := range faults {
+		c.add(audit.Finding{Verdict: audit.Fail, Artifact: where, Observed: shorten(fault), Expected: "a trusted signature of every digest, and an attested SBOM"})
+	}
+	if len(faults) == 0 {
+		c.add(audit.Finding{Verdict: audit.Pass, Artifact: where, Observed: s.Digest + " and its platforms are signed by " + s.signer()})
+	}
+}}
+
+// faults lists what a verification did not find: a signature of every digest,
+// and an SBOM.
+func (s *Signatures) faults() []string {
 	var faults []string
 	sbom := false
 	var walk func(*Signatures)
@@ -39,10 +51,5 @@ var rule42i = rule{audit.Rule{
 	if !sbom {
 		faults = append(faults, "no SBOM is attested")
 	}
-	for _, fault := range faults {
-		c.add(audit.Finding{Verdict: audit.Fail, Artifact: where, Observed: shorten(fault), Expected: "a trusted signature of every digest, and an attested SBOM"})
-	}
-	if len(faults) == 0 {
-		c.add(audit.Finding{Verdict: audit.Pass, Artifact: where, Observed: s.Digest + " and its platforms are signed by " + s.signer()})
-	}
-}}
+	return faults
+}

@@ -13,7 +13,7 @@ var rule43i = rule{audit.Rule{
 	Fix:      "hardstand publish … --replica REPOSITORY, or a replication rule of the registry.",
 	Evidence: "the digests in both places, or the replication rules",
 }, func(c *check) {
-	c.method = "digest and referrers asked of each replica"
+	c.method = "digest and referrers asked of each replica, and verified there against the trust policy given"
 	where := audit.Artifact{Kind: audit.Registry, Name: c.artifact.Name}
 	told := false
 	for _, r := range c.opts.Replicas {
@@ -24,12 +24,21 @@ var rule43i = rule{audit.Rule{
 			f.Verdict, f.Needs = audit.Unknown, "an answer of the replica: "+shorten(r.Err)
 		case r.Digest == "":
 			f.Verdict, f.Observed = audit.Fail, "the image is not there"
-		case r.Digest != want && (c.opts.Signatures == nil || r.Digest != c.opts.Signatures.Digest):
+		case r.Digest != want && r.Digest != c.opts.Digest && (c.opts.Signatures == nil || r.Digest != c.opts.Signatures.Digest):
 			f.Verdict, f.Observed = audit.Fail, shorten(r.Digest)+" is there, and not "+want
 		case len(r.Attached) == 0:
 			f.Verdict, f.Observed = audit.Fail, "the digest is there, without signature or SBOM"
+		case r.Signatures == nil:
+			// Anybody who can push there can attach something.
+			f.Verdict, f.Observed = audit.Unknown, fmt.Sprintf("%s with %d attached", shorten(r.Digest), len(r.Attached))
+			f.Needs = "a trust policy: a public key, or an identity with its issuer, to verify what is attached there"
+		case r.Signatures.Digest != r.Digest:
+			f.Verdict, f.Observed = audit.Fail, "the verification there is about "+shorten(r.Signatures.Digest)
 		default:
-			f.Verdict, f.Observed = audit.Pass, fmt.Sprintf("%s with %d attached", shorten(r.Digest), len(r.Attached))
+			f.Verdict, f.Observed = audit.Pass, fmt.Sprintf("%s, signed there by %s, with SBOM", shorten(r.Digest), r.Signatures.signer())
+			if faults := r.Signatures.faults(); len(faults) > 0 {
+				f.Verdict, f.Observed = audit.Fail, "at the replica "+shorten(faults[0])
+			}
 		}
 		c.add(f)
 	}

@@ -61,6 +61,7 @@ func writeJSON(w io.Writer, r audit.Report, _ Options) error {
 // where multiline is set.
 func visible(text string, multiline bool) string {
 	clean := true
+	text = strings.ReplaceAll(text, "##[", `\x23#[`) // a command to some CI runners
 	for _, r := range text {
 		if deceptive(r) && !(multiline && r == '\n') || r == '\uFFFD' {
 			clean = false

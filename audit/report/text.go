@@ -146,6 +146,9 @@ func (t textWriter) rule(findings []audit.Finding, title string, all bool) {
 	lines := strings.Split(strings.TrimSpace(visible(fix, true)), "\n")
 	t.WriteString(t.paint(grey, "            fix     "+lines[0]) + "\n")
 	for _, l := range lines[1:] {
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(l, " "), "::"); ok {
+			l = `\x3a:` + rest // a line that begins so commands GitHub's runner
+		}
 		t.WriteString(t.paint(grey, "                    "+l) + "\n")
 	}
 }

@@ -141,13 +141,13 @@ func Run(ctx context.Context, f *Frame, root *cobra.Command, args []string) int 
 		fmt.Fprintln(f.Stderr, "hardstand: interrupted")
 		return ExitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(f.Stderr, "hardstand: %v\nRun \"%s --help\" for usage.\n", err, cmd.CommandPath())
+		fmt.Fprintf(f.Stderr, "hardstand: %s\nRun \"%s --help\" for usage.\n", Printable(err.Error()), cmd.CommandPath())
 		return ExitUsage
 	case errors.As(err, &refused):
-		fmt.Fprintf(f.Stderr, "hardstand: refused: %v\n", err)
+		fmt.Fprintf(f.Stderr, "hardstand: refused: %s\n", Printable(err.Error()))
 		return ExitRefused
 	}
-	fmt.Fprintf(f.Stderr, "hardstand: %v\n", err)
+	fmt.Fprintf(f.Stderr, "hardstand: %s\n", Printable(err.Error()))
 	return ExitFailed
 }
 
@@ -207,7 +207,7 @@ func (f *Frame) PrintJSON(v any) error {
 
 // Note writes a line to stderr.
 func (f *Frame) Note(format string, args ...any) {
-	fmt.Fprintf(f.Stderr, "hardstand: "+format+"\n", args...)
+	fmt.Fprint(f.Stderr, "hardstand: "+Printable(fmt.Sprintf(format, args...))+"\n")
 }
 
 // xdg returns a directory by the XDG base directory specification.

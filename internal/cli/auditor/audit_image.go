@@ -2,7 +2,9 @@ package auditor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/pflag"
 
 	"github.com/hardstand/hardstand/audit/image"
@@ -50,6 +53,9 @@ func auditImage(ctx context.Context, f *cli.Frame, o *auditOptions, t target) (v
 	opts, notes, err := o.image.options(ctx, f, t.arg)
 	if err != nil {
 		return verdicts{}, err
+	}
+	if t.digest != (v1.Hash{}) {
+		opts.Digest = t.digest.String()
 	}
 	if opts.Signatures != nil && !about(opts.Signatures, t) {
 		notes = append(notes, fmt.Sprintf("%s: the verification is about %s, which is another image: it is not used", t.arg, opts.Signatures.Digest))
@@ -101,7 +107,7 @@ func (o *imageOptions) options(ctx context.Context, f *cli.Frame, arg string) (i
 	}
 	var notes []string
 	for _, r := range o.replicas {
-		opts.Replicas = append(opts.Replicas, askReplica(ctx, arg, r))
+		opts.Replicas = append(opts.Replicas, o.replica(ctx, f, arg, r))
 	}
 	return opts, notes, nil
 }
@@ -123,6 +129,13 @@ func (o *imageOptions) verified(ctx context.Context, f *cli.Frame, arg string, o
 	if !inRegistry(arg) {
 		return nil // nothing is attached to a file; the rules say what they need
 	}
+	var err error
+	opts.Signatures, err = o.verify(ctx, f, arg)
+	return err
+}
+
+// verify has a reference verified by the trust policy of the flags.
+func (o *imageOptions) verify(ctx context.Context, f *cli.Frame, arg string) (*image.Signatures, error) {
 	args := []string{"verify", "--json"}
 	for _, k := range o.keys {
 		args = append(args, "--key", k)
@@ -134,13 +147,29 @@ func (o *imageOptions) verified(ctx context.Context, f *cli.Frame, arg string, o
 	}
 	out, code, err := cli.Ask(ctx, f, "hardstand-sign", append(args, "--", arg)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if code != cli.ExitDone && code != cli.ExitRefused || len(out) == 0 {
-		return fmt.Errorf("verify %s: exit code %d; run hardstand verify to see more", arg, code)
+		return nil, fmt.Errorf("verify %s: exit code %d; run hardstand verify to see more", arg, code)
 	}
-	opts.Signatures, err = image.ParseSignatures(out)
-	return err
+	return image.ParseSignatures(out)
+}
+
+// replica asks for an image in another repository, and by the trust policy,
+// where there is one, whether what is attached there counts.
+func (o *imageOptions) replica(ctx context.Context, f *cli.Frame, arg, repository string) image.Replica {
+	r := askReplica(ctx, arg, repository)
+	if r.Err != "" || len(r.Attached) == 0 || len(o.keys) == 0 && o.identity == "" {
+		return r
+	}
+	ref, err := name.NewDigest(repository + "@" + r.Digest)
+	if err == nil {
+		r.Signatures, err = o.verify(ctx, f, ref.String())
+	}
+	if err != nil {
+		r.Err = err.Error()
+	}
+	return r
 }
 
 func inRegistry(arg string) bool {
@@ -160,10 +189,13 @@ func askReplica(ctx context.Context, arg, repository string) image.Replica {
 		r.Err = err.Error()
 		return r
 	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
 	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 	d, err := remote.Head(ref, options...)
 	if err != nil {
-		if !strings.Contains(err.Error(), "404") {
+		var answer *transport.Error
+		if !errors.As(err, &answer) || answer.StatusCode != http.StatusNotFound {
 			r.Err = err.Error()
 		}
 		return r

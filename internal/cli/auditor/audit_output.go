@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,12 @@ func (o *auditOptions) write(f *cli.Frame, r audit.Report) error {
 }
 
 // writeWhole replaces a file at once, so that nobody reads half of it.
-func writeWhole(file string, data []byte) error {
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+func writeWhole(file string, data []byte) error { return writeAs(file, data, nil) }
+
+// writeAs is writeWhole for a file that replaces another: where info of that is
+// given, mode and owner stay.
+func writeAs(file string, data []byte, info fs.FileInfo) error {
+	if there, err := os.Stat(file); err == nil && !there.Mode().IsRegular() {
 		return os.WriteFile(file, data, 0o644)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".hardstand-*")
@@ -52,8 +57,13 @@ func writeWhole(file string, data []byte) error {
 		return err
 	}
 	_, err = tmp.Write(data)
+	mode := fs.FileMode(0o644)
+	if info != nil {
+		mode = info.Mode().Perm()
+		keepOwner(tmp, info)
+	}
 	if err == nil {
-		err = tmp.Chmod(0o644)
+		err = tmp.Chmod(mode)
 	}
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr

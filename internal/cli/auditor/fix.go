@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -72,7 +73,7 @@ func (o *fixOptions) apply(ctx context.Context, f *cli.Frame, all *auditOptions,
 	if all.format != "text" {
 		out = f.Stderr
 	}
-	if _, err := out.Write(diff.Diff(t.arg, in.Data, t.arg+" (fixed)", fixed.Data)); err != nil {
+	if _, err := io.WriteString(out, cli.Printable(string(diff.Diff(t.arg, in.Data, t.arg+" (fixed)", fixed.Data)))); err != nil {
 		return nil, nil, fmt.Errorf("print changes: %w", err)
 	}
 	if o.dryRun || t.path == "" {
@@ -102,8 +103,5 @@ func replace(path string, old, data []byte) error {
 	if !bytes.Equal(now, old) {
 		return errors.New("the file has changed meanwhile; run the command again")
 	}
-	if err := writeWhole(path, data); err != nil {
-		return err
-	}
-	return os.Chmod(path, info.Mode().Perm())
+	return writeAs(path, data, info)
 }
