@@ -67,20 +67,32 @@ func (b *blocks) release() {
 // errNotHeld says that a segment must be read from the cache.
 var errNotHeld = errors.New("the segment is not in memory")
 
-// copyTo writes the compressed bytes and the tar bytes.
-func (b *blocks) copyTo(packed, plain io.Writer) error {
+// all returns the blocks, if they are held.
+func (b *blocks) all() ([]tarBlock, bool) {
 	if b == nil {
-		return errNotHeld
+		return nil, false
 	}
 	b.mu.Lock()
-	list, lost := b.list, b.lost
-	b.mu.Unlock()
-	if lost {
+	defer b.mu.Unlock()
+	return b.list, !b.lost
+}
+
+// copyTo writes the compressed bytes and the tar bytes.
+func (b *blocks) copyTo(packed, plain io.Writer) error {
+	list, ok := b.all()
+	if !ok {
 		return errNotHeld
 	}
+	return copyBlocks(packed, plain, list)
+}
+
+func copyBlocks(packed, plain io.Writer, list []tarBlock) error {
 	for _, t := range list {
 		if _, err := packed.Write(t.packed); err != nil {
 			return err
+		}
+		if plain == io.Discard {
+			continue
 		}
 		if t.unpack != nil {
 			if err := t.unpack(plain); err != nil {

@@ -2,15 +2,16 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/oci"
@@ -90,33 +91,73 @@ func (st *store) writeLayer(ctx context.Context, dirs []rootfs.Entry, segments [
 	}
 	defer w.Abort()
 	diff := sha256.New()
-	if err := member(st.by, w, diff, func(m io.Writer) error { return rootfs.WriteDirs(m, dirs) }); err != nil {
-		return layerRecord{}, err
-	}
 	r := layerRecord{Offsets: make([]int64, len(segments))}
-	for i, s := range segments {
-		if err := ctx.Err(); err != nil {
-			return layerRecord{}, err
-		}
-		r.Offsets[i] = w.Size()
-		if err := st.copySegment(w, diff, s); err != nil {
-			return layerRecord{}, err
-		}
+	// While one goroutine writes the compressed form, another hashes the tar, if
+	// all of it is in memory.
+	var plain io.Writer = diff
+	var hashing errgroup.Group
+	if held, ok := allHeld(segments); ok {
+		plain = io.Discard
+		hashing.Go(func() error { return writeTar(diff, dirs, held) })
 	}
-	if err := member(st.by, w, diff, rootfs.WriteTrailer); err != nil {
+	err = st.writePacked(ctx, w, plain, dirs, segments, r.Offsets)
+	if err := cmp.Or(err, hashing.Wait()); err != nil {
 		return layerRecord{}, err
 	}
 	r.Digest, r.DiffID, r.Size = w.Sum(), cache.HashOf(diff), w.Size()
 	return r, w.Commit(r.Digest)
 }
 
-// member writes one gzip member, or zstd frame, and hashes what is in it.
-func member(by codec, w io.Writer, diff hash.Hash, write func(io.Writer) error) error {
-	var plain bytes.Buffer
-	if err := write(io.MultiWriter(&plain, diff)); err != nil {
+// writePacked writes a layer and, to plain, the tar that it is. It notes where
+// the segments begin.
+func (st *store) writePacked(ctx context.Context, w *cache.Writer, plain io.Writer, dirs []rootfs.Entry, segments []*segment, offsets []int64) error {
+	if err := member(st.by, w, plain, func(m io.Writer) error { return rootfs.WriteDirs(m, dirs) }); err != nil {
 		return err
 	}
-	data, err := by.compress(plain.Bytes())
+	for i, s := range segments {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		offsets[i] = w.Size()
+		if err := st.copySegment(w, plain, s); err != nil {
+			return err
+		}
+	}
+	return member(st.by, w, plain, rootfs.WriteTrailer)
+}
+
+// allHeld returns the blocks of segments that are all in memory.
+func allHeld(segments []*segment) (held [][]tarBlock, ok bool) {
+	for _, s := range segments {
+		list, ok := s.held.all()
+		if !ok {
+			return nil, false
+		}
+		held = append(held, list)
+	}
+	return held, true
+}
+
+// writeTar writes a layer's tar.
+func writeTar(w io.Writer, dirs []rootfs.Entry, segments [][]tarBlock) error {
+	if err := rootfs.WriteDirs(w, dirs); err != nil {
+		return err
+	}
+	for _, list := range segments {
+		if err := copyBlocks(io.Discard, w, list); err != nil {
+			return err
+		}
+	}
+	return rootfs.WriteTrailer(w)
+}
+
+// member writes one gzip member, or zstd frame, and to plain what is in it.
+func member(by codec, w, plain io.Writer, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(io.MultiWriter(&b, plain)); err != nil {
+		return err
+	}
+	data, err := by.compress(b.Bytes())
 	if err != nil {
 		return fmt.Errorf("compress layer: %w", err)
 	}

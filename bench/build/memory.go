@@ -100,7 +100,7 @@ func (b *bench) makeDeb(ctx context.Context, name string) (*spec.Package, error)
 	}
 	sum := sha256.Sum256(deb.Bytes())
 	digest := hex.EncodeToString(sum[:])
-	file := b.path("cold", "hardstand", "blobs", digest[:2], digest)
+	file := b.path("cold", "hardstand", "blobs", digest)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}

@@ -100,11 +100,11 @@ func (b *bench) keepDebs(ctx context.Context) error {
 }
 
 func (b *bench) keepBlob(digest string) error {
-	data, err := os.ReadFile(b.path("warm", "hardstand", "blobs", digest[:2], digest))
+	data, err := os.ReadFile(b.path("warm", "hardstand", "blobs", digest))
 	if err != nil {
 		return err
 	}
-	to := b.path("debs", "hardstand", "blobs", digest[:2], digest)
+	to := b.path("debs", "hardstand", "blobs", digest)
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}

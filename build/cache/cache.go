@@ -118,7 +118,7 @@ func (c *Cache) sweep(before time.Time) {
 }
 
 func (c *Cache) blobPath(d Digest) string {
-	return filepath.Join(c.dir, "blobs", string(d[:2]), string(d))
+	return filepath.Join(c.dir, "blobs", string(d))
 }
 
 // Read returns a blob's contents after checking its digest. A blob that is
@@ -306,11 +306,7 @@ func (w *Writer) Commit(want Digest) error {
 	if err := errors.Join(w.to.Flush(), w.file.Close()); err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
-	path := w.cache.blobPath(want)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("write cache: %w", err)
-	}
-	if err := os.Rename(w.file.Name(), path); err != nil {
+	if err := os.Rename(w.file.Name(), w.cache.blobPath(want)); err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
 	w.file = nil
@@ -337,7 +333,7 @@ func Key(parts ...string) Digest {
 }
 
 func (c *Cache) recordPath(key Digest) string {
-	return filepath.Join(c.dir, "records", string(key[:2]), string(key))
+	return filepath.Join(c.dir, "records", string(key))
 }
 
 // Record returns the value stored under key, or fs.ErrNotExist when there is
@@ -372,10 +368,9 @@ func (c *Cache) PutRecord(key Digest, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
-	path := c.recordPath(key)
-	err = errors.Join(write(f, c.recordSum(key, value), value), f.Close(), os.MkdirAll(filepath.Dir(path), 0o700))
+	err = errors.Join(write(f, c.recordSum(key, value), value), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), c.recordPath(key))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

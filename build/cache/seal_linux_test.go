@@ -77,7 +77,7 @@ func TestSealNeedsTheSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "blobs", string(d[:2]), string(d))
+	path := filepath.Join(dir, "blobs", string(d))
 	if err := os.WriteFile(path, []byte("CONTENT"), 0o600); err != nil {
 		t.Fatal(err)
 	}

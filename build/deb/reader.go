@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,15 @@ type Control struct {
 	MD5Sums   []byte   // the md5sums file, may be empty
 	Conffiles []string // absolute paths
 	Scripts   []string // maintainer scripts present, such as "postinst", sorted
+}
+
+// unpacked is about how large data.tar is by Installed-Size, in bytes.
+func (c Control) unpacked() int64 {
+	kib, err := strconv.ParseInt(c.Stanza.Get("Installed-Size"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return kib<<10 + kib<<7 + 64<<10
 }
 
 // Type is the kind of a data.tar entry. No other kind is accepted.
@@ -87,6 +97,9 @@ func NewReader(r io.Reader, limits Limits) (*Reader, error) {
 	plain, done, err := decompress(name, body)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if z, ok := plain.(*xz.Reader); ok {
+		z.Expect(d.control.unpacked())
 	}
 	d.data = &limitReader{r: plain, left: limits.Data, what: "data.tar"}
 	d.tar, d.close, d.member = tar.NewReader(d.data), done, body
@@ -345,7 +358,7 @@ func cleanPath(name string) (string, error) {
 	case len(name) > 4096:
 		return "", errors.New("path longer than 4096 bytes")
 	}
-	for _, part := range strings.Split(name, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
 			return "", errors.New(`".." in path`)
 		}

@@ -145,7 +145,7 @@ type Content struct {
 
 // WriteSegment copies a source to w under the rules and describes the result.
 func WriteSegment(w io.Writer, owner string, src Source, rules Rules) (*Segment, error) {
-	s := &segmentWriter{tar: tar.NewWriter(w), segment: &Segment{Owner: owner}, kept: map[string]bool{}, began: rules.Began}
+	s := &segmentWriter{tar: tar.NewWriter(w), segment: &Segment{Owner: owner}, kept: map[string]bool{}, buffer: make([]byte, 64<<10), began: rules.Began}
 	for {
 		e, err := src.Next()
 		if errors.Is(err, io.EOF) {
@@ -201,6 +201,7 @@ type segmentWriter struct {
 	tar     *tar.Writer
 	segment *Segment
 	kept    map[string]bool
+	buffer  []byte
 	began   func(Entry)
 }
 
@@ -247,7 +248,7 @@ func (s *segmentWriter) write(e Entry, body io.Reader) error {
 			s.began(e)
 		}
 		sum := sha256.New()
-		n, err := io.Copy(io.MultiWriter(s.tar, sum), io.LimitReader(body, e.Size))
+		n, err := io.CopyBuffer(io.MultiWriter(s.tar, sum), io.LimitReader(body, e.Size), s.buffer)
 		if err != nil {
 			return err
 		}

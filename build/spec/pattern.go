@@ -28,26 +28,48 @@ func CheckPattern(pattern string) error {
 // MatchPattern reports whether a clean relative path matches a pattern that
 // CheckPattern accepts.
 func MatchPattern(pattern, name string) bool {
-	return match(strings.Split(pattern, "/"), strings.Split(name, "/"))
+	for {
+		own, rest, more := strings.Cut(pattern, "/")
+		if own == "**" {
+			return !more || matchBelow(rest, name)
+		}
+		part, below, deeper := strings.Cut(name, "/")
+		if own != part {
+			if ok, _ := path.Match(own, part); !ok {
+				return false
+			}
+		}
+		switch {
+		case !more:
+			return !deeper
+		case !deeper:
+			return matchesNothing(rest)
+		}
+		pattern, name = rest, below
+	}
 }
 
-func match(pattern, name []string) bool {
-	for len(pattern) > 0 {
-		if pattern[0] == "**" {
-			for i := range len(name) + 1 {
-				if match(pattern[1:], name[i:]) {
-					return true
-				}
-			}
+// matchBelow matches a pattern with what is left of a name from any of its
+// parts on.
+func matchBelow(pattern, name string) bool {
+	for {
+		if MatchPattern(pattern, name) {
+			return true
+		}
+		_, below, deeper := strings.Cut(name, "/")
+		if !deeper {
 			return false
 		}
-		if len(name) == 0 {
-			return false
-		}
-		if ok, _ := path.Match(pattern[0], name[0]); !ok {
-			return false
-		}
-		pattern, name = pattern[1:], name[1:]
+		name = below
 	}
-	return len(name) == 0
+}
+
+// matchesNothing reports whether a pattern matches no elements at all.
+func matchesNothing(pattern string) bool {
+	for element := range strings.SplitSeq(pattern, "/") {
+		if element != "**" {
+			return false
+		}
+	}
+	return true
 }

@@ -85,10 +85,11 @@ func (r *Reader) lzma(control byte, plain, packed int) error {
 // was unpacked, up to one and a half dictionaries and a chunk.
 func (r *Reader) room(n int) {
 	if r.win == nil {
-		if pooled, ok := windows.Get().(*[]byte); ok {
+		size := max(window, min(r.expected, r.dict+r.dict/2+chunkPlain))
+		if pooled, ok := windows.Get().(*[]byte); ok && len(*pooled) >= size {
 			r.win = *pooled
 		} else {
-			r.win = make([]byte, window)
+			r.win = make([]byte, size)
 		}
 	}
 	if r.pos+n+overrun <= len(r.win) {

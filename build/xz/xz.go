@@ -5,7 +5,8 @@
 //
 // Nothing in a stream is believed: checksums of headers, blocks and the index
 // are compared, the dictionary is bounded by the caller, and memory grows with
-// what was really unpacked, not with what a header announces.
+// what was really unpacked, not with what a header announces; what the caller
+// expects saves only the first steps.
 package xz
 
 import (
@@ -60,12 +61,13 @@ type Reader struct {
 	records   hash.Hash // of the blocks, to compare with the index
 	block     block
 
-	m     *model
-	win   []byte
-	first int // where the dictionary starts in win
-	read  int // up to where the caller has had win
-	pos   int // up to where win is unpacked
-	dict  int
+	m        *model
+	expected int // bytes
+	win      []byte
+	first    int // where the dictionary starts in win
+	read     int // up to where the caller has had win
+	pos      int // up to where win is unpacked
+	dict     int
 }
 
 // block is where a block stands.
@@ -93,6 +95,13 @@ func NewReader(src io.Reader, dictMax int) (*Reader, error) {
 	r.m = models.Get().(*model)
 	return r, nil
 }
+
+// maxExpected bounds what is believed of Expect, in bytes.
+const maxExpected = 16 << 20
+
+// Expect says how much there may be to unpack, in bytes, before the first Read:
+// room for it is made at once. It is no promise.
+func (r *Reader) Expect(n int64) { r.expected = int(min(max(n, 0), maxExpected)) }
 
 // Close releases the Reader's memory, not the underlying reader. Read fails
 // afterwards.
