@@ -12,7 +12,7 @@ install() { # NAME MODULE-PATH@VERSION [BINARY]
 	dir=$cache/$1-$version
 	if [ ! -x "$bin/$1-$version" ]; then
 		mkdir -p "$dir" "$bin"
-		(cd / && GOFLAGS=-mod=mod GOBIN=$dir go install "$2") >&2
+		(cd / && GOFLAGS="-mod=mod -trimpath" GOBIN=$dir go install "$2") >&2
 		mv "$dir/${3:-$1}" "$bin/$1-$version"
 	fi
 	ln -sfn "$1-$version" "$bin/$1"

@@ -79,7 +79,7 @@ func newWorld(t *testing.T) *world {
 func compile(t *testing.T, ldflags string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program")
-	build := exec.Command("go", "build", "-o", file, "-ldflags", ldflags, "../../../e2e/hello")
+	build := exec.Command("go", "build", "-trimpath", "-o", file, "-ldflags", ldflags, "../../../e2e/hello")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

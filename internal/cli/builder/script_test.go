@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 	agent := debtest.Package{Name: "agent", Version: "2.0", Architecture: "all", Fields: "Depends: hello", Files: map[string]string{"opt/agent": "agent"}}.Build(t)
 
 	program := filepath.Join(t.TempDir(), "program")
-	build := exec.Command("go", "build", "-o", program, "../../../e2e/hello")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "../../../e2e/hello")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
