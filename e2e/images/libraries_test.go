@@ -71,32 +71,35 @@ func TestLoaderCache(t *testing.T) {
 	if _, err := exec.LookPath("ldconfig"); err != nil {
 		t.Fatal("ldconfig (Debian package libc-bin) is missing")
 	}
-	dir := t.TempDir()
-	layout := filepath.Join(dir, "python3")
-	hardstand(t, "build", "python3", "-q", "--no-canary", "-o", "oci:"+layout, "--platform", "linux/amd64")
-	root := unpack(t, layout, "linux/amd64")
-	read := func() []elf.Library {
-		t.Helper()
-		data, err := os.ReadFile(filepath.Join(root, "etc/ld.so.cache"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := elf.ReadCache(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, l := range list { // two names of one directory
-			list[i].Path = strings.TrimPrefix(l.Path, "/usr")
-		}
-		return list
+	for _, name := range []string{"python3", "java-base", "python3-bookworm"} {
+		t.Run(name, func(t *testing.T) {
+			layout := filepath.Join(t.TempDir(), name)
+			hardstand(t, "build", name, "-q", "--locked", "--no-canary", "-o", "oci:"+layout, "--platform", "linux/amd64")
+			root := unpack(t, layout, "linux/amd64")
+			ours := loaderCache(t, root)
+			run(t, "ldconfig", "-r", root)
+			if len(ours) < 20 {
+				t.Errorf("the cache has %d libraries", len(ours))
+			}
+			if diff := cmp.Diff(loaderCache(t, root), ours); diff != "" {
+				t.Errorf("-ldconfig +hardstand:\n%s", diff)
+			}
+		})
 	}
-	ours := read()
-	run(t, "ldconfig", "-r", root)
-	theirs := read()
-	if len(ours) < 20 {
-		t.Errorf("the cache has %d libraries", len(ours))
+}
+
+func loaderCache(t *testing.T, root string) []elf.Library {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, "etc/ld.so.cache"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(theirs, ours); diff != "" {
-		t.Errorf("-ldconfig +hardstand:\n%s", diff)
+	list, err := elf.ReadCache(data)
+	if err != nil {
+		t.Fatal(err)
 	}
+	for i, l := range list { // two names of one directory
+		list[i].Path = strings.TrimPrefix(l.Path, "/usr")
+	}
+	return list
 }

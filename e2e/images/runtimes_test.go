@@ -4,11 +4,7 @@ package images_test
 
 import (
 	"archive/zip"
-	"crypto/tls"
-	"encoding/pem"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +16,7 @@ const pythonProgram = `
 import importlib, os, ssl, subprocess, sys, ctypes.util, zoneinfo, locale
 # What Debian ships in packages of its own, and what other systems have.
 apart = {"tkinter", "_tkinter", "turtle", "turtledemo", "idlelib", "antigravity", "this", "lib2to3", "distutils", "_gdbm", "test",
-  "msvcrt", "winreg", "winsound", "nt", "ntpath2", "_winapi", "_overlapped", "_msi", "_scproxy", "_wmi", "_ios_support", "_android_support"}
+  "msilib", "msvcrt", "winreg", "winsound", "nt", "ntpath2", "_winapi", "_overlapped", "_msi", "_scproxy", "_wmi", "_ios_support", "_android_support"}
 failed = []
 for name in sorted(sys.stdlib_module_names - apart):
     try:
@@ -50,6 +46,12 @@ func TestPython(t *testing.T) {
 	}, "\n")
 	if got != want {
 		t.Errorf("it prints\n%s\nwant\n%s", got, want)
+	}
+	s := secureServer(t)
+	s.verified(t, bundle, "CERTIFICATE_VERIFY_FAILED", []string{tag}, "-c", `import sys, urllib.request; print("fetched=" + urllib.request.urlopen(sys.argv[1]).read().decode())`, s.url)
+	old := strings.NewReplacer("3.13", "3.11").Replace(want)
+	if got := confinedRun(t, image(t, "python3-bookworm"), "-c", pythonProgram); got != old {
+		t.Errorf("Debian 12's prints\n%s\nwant\n%s", got, old)
 	}
 	if c := configOf(t, tag); !slices.Contains(c.Env, "LANG=C.UTF-8") || !slices.Equal(c.Entrypoint, []string{"/usr/bin/python3.13"}) {
 		t.Errorf("config: %+v", c)
@@ -105,21 +107,23 @@ func jar(t *testing.T) string {
 
 func TestJava(t *testing.T) {
 	dir := jar(t)
-	for _, version := range []string{"21", "25"} {
+	for version, name := range map[string]string{"17": "java17-bookworm", "21": "java21", "25": "java25"} {
 		t.Run(version, func(t *testing.T) {
-			tag := image(t, "java"+version)
+			tag := image(t, name)
 			got := confinedRun(t, "--tmpfs=/tmp", "-v", dir+":/app:ro", tag, "/app/hello.jar")
 			for _, want := range []string{"version=" + version, "charset=UTF-8 \u00e4\u4e16", "font=true", "drawn=true", "spawned=true", "user=nonroot"} {
 				if !slices.Contains(strings.Split(got, "\n"), want) {
 					t.Errorf("it prints\n%s\nwithout %s", got, want)
 				}
 			}
-			var n int
-			if _, after, ok := strings.Cut(got, "authorities="); ok {
-				_, _ = fmt.Sscan(after, &n)
+			listed := run(t, "docker", append(slices.Clone(confined), "--entrypoint=/usr/bin/keytool", tag, "-J-Xint", "-list", "-cacerts", "-storepass", "changeit")...)
+			n := strings.Count(listed, "trustedCertEntry")
+			if !slices.Contains(strings.Split(got, "\n"), fmt.Sprintf("authorities=%d", n)) || n < 100 {
+				t.Errorf("keytool lists %d certificate authorities, the program says\n%s", n, got)
 			}
-			if n < 100 {
-				t.Errorf("the trust store has %d certificate authorities", n)
+			if version == "21" {
+				s := secureServer(t)
+				s.verified(t, keystore, "unable to find valid certification path", []string{"-v", dir + ":/app:ro", tag}, "/app/hello.jar", s.url)
 			}
 			c := configOf(t, tag)
 			if !slices.ContainsFunc(c.Env, func(s string) bool { return strings.HasPrefix(s, "JAVA_VERSION="+version+".") }) {
@@ -145,26 +149,18 @@ https.get(process.argv[1], (res) => res.on("data", (d) => console.log("https=" +
 // an authority of ours signed, and to one whose authority is unknown.
 func TestNode(t *testing.T) {
 	tag := image(t, "nodejs")
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"run", "--rm", "--network=host", "--read-only", "--cap-drop=ALL", "-v", dir + ":/ca:ro"}
-	got := strings.Split(run(t, "docker", append(args, "-e", "NODE_EXTRA_CA_CERTS=/ca/ca.pem", tag, "-e", nodeProgram, server.URL)...), "\n")
+	server := secureServer(t)
+	args := []string{"run", "--rm", "--network=host", "--read-only", "--cap-drop=ALL", "-v", server.dir + ":/ca:ro"}
+	got := strings.Split(run(t, "docker", append(args, "-e", "NODE_EXTRA_CA_CERTS=/ca/bundle", tag, "-e", nodeProgram, server.url)...), "\n")
 	for _, want := range []string{"version=20", "authorities=true", "intl=Januar", "links=/usr/bin/node false", "shell=false", "sha256=2d711642", "fetch=hello", "https=hello"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("it prints %q without %s", got, want)
 		}
 	}
-	if _, stderr, code := try(t, "docker", append(args, tag, "-e", "fetch(process.argv[1])", server.URL)...); code == 0 || !strings.Contains(stderr, "certificate") {
+	if _, stderr, code := try(t, "docker", append(args, tag, "-e", "fetch(process.argv[1])", server.url)...); code == 0 || !strings.Contains(stderr, "certificate") {
 		t.Errorf("a server of an unknown authority: exit code %d, %s", code, stderr)
+	}
+	if got := confinedRun(t, image(t, "nodejs-bookworm"), "-e", `console.log(process.versions.node.split(".")[0], require("tls").rootCertificates.length > 100, require("fs").existsSync("/usr/bin/npm"))`); got != "18 true false" {
+		t.Errorf("Debian 12's prints %q", got)
 	}
 }

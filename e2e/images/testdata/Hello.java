@@ -12,6 +12,10 @@ import javax.net.ssl.X509TrustManager;
 
 public class Hello {
 	public static void main(String[] args) throws Exception {
+		if (args.length > 0) {
+			System.out.print("fetched=" + new String(new java.net.URL(args[0]).openStream().readAllBytes()));
+			return;
+		}
 		System.out.println("version=" + System.getProperty("java.version").split("[.]")[0]);
 		System.out.println("charset=" + Charset.defaultCharset() + " \u00e4\u4e16");
 		TrustManagerFactory f = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
