@@ -87,7 +87,8 @@ func (img *Image) noteUnused(d *spec.Definition, debs []*segment) {
 // names a package, by itself or as what it provides.
 func mentions(relation, name string) bool {
 	for alternative := range strings.SplitSeq(relation, "|") {
-		if first, _, _ := strings.Cut(strings.TrimSpace(alternative), " "); first == name {
+		first, _, _ := strings.Cut(strings.TrimSpace(alternative), " ")
+		if first, _, _ = strings.Cut(first, ":"); first == name { // as in "python3:any"
 			return true
 		}
 	}

@@ -71,8 +71,8 @@ func TestGates(t *testing.T) {
 }
 
 func TestWhatIsSaidInVainIsReported(t *testing.T) {
-	w := archiveOf(t, debtest.Package{Name: "aa", Fields: "Depends: bb | cc (>= 2)", Files: map[string]string{"usr/share/man/x": "m", "usr/bin/aa": "a"}})
-	d := parse(t, "name: x\nplatforms: [amd64]\npackages: [aa]\nignore-depends: [cc, dd]\ndrop: [usr/share/man/**, usr/share/info/**]")
+	w := archiveOf(t, debtest.Package{Name: "aa", Fields: "Depends: bb | cc (>= 2), ee:any (>= 1)", Files: map[string]string{"usr/share/man/x": "m", "usr/bin/aa": "a"}})
+	d := parse(t, "name: x\nplatforms: [amd64]\npackages: [aa]\nignore-depends: [cc, dd, ee]\ndrop: [usr/share/man/**, usr/share/info/**]")
 	img := w.build(t, d, build.Options{}).Images[0]
 	want := []string{"drop usr/share/info/**: no package has such a path", "ignore-depends dd: no package depends on it"}
 	if diff := cmp.Diff(want, img.Notes); diff != "" {
