@@ -36,12 +36,12 @@ demo: build ## compose, publish, verify and run an image, and trip a decoy
 	@scripts/demo
 
 test: ## every test that needs no network and no Docker, in all modules
-	@scripts/need gcc xz-utils
+	@scripts/need gcc xz-utils libxml2-utils
 	@$(MAKE) --no-print-directory payload
 	@scripts/each-module $(GO) test -race ./...
 
 check: ## the whole gate: format, vet, staticcheck, errcheck, tests, tidy trees
-	@scripts/need gcc xz-utils
+	@scripts/need gcc xz-utils libxml2-utils
 	@$(MAKE) --no-print-directory payload
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w on these files'; exit 1; }
 	@scripts/each-module $(GO) vet ./...
