@@ -1,12 +1,16 @@
 package report
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hardstand/hardstand/audit"
 )
@@ -20,12 +24,13 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool              sarifTool         `json:"tool"`
-		Invocations       []sarifInvocation `json:"invocations"`
-		Artifacts         []sarifArtifact   `json:"artifacts,omitempty"`
-		AutomationDetails sarifID           `json:"automationDetails"`
-		ColumnKind        string            `json:"columnKind"`
-		Results           []sarifResult     `json:"results"`
+		Tool              sarifTool            `json:"tool"`
+		Invocations       []sarifInvocation    `json:"invocations"`
+		BaseIDs           map[string]sarifBase `json:"originalUriBaseIds"`
+		Artifacts         []sarifArtifact      `json:"artifacts,omitempty"`
+		AutomationDetails sarifID              `json:"automationDetails"`
+		ColumnKind        string               `json:"columnKind"`
+		Results           []sarifResult        `json:"results"`
 	}
 	sarifID struct {
 		ID string `json:"id"`
@@ -72,7 +77,11 @@ type (
 		Hashes   map[string]string `json:"hashes,omitempty"`
 	}
 	sarifURI struct {
-		URI string `json:"uri"`
+		URI  string `json:"uri"`
+		Base string `json:"uriBaseId,omitempty"`
+	}
+	sarifBase struct {
+		Description sarifText `json:"description"`
 	}
 	sarifResult struct {
 		RuleID              string             `json:"ruleId"`
@@ -114,13 +123,64 @@ const docs = "https://github.com/hardstand/hardstand/blob/main/docs/rules/"
 // 4 medium.
 var securitySeverity = map[audit.Severity]string{audit.Critical: "9.5", audit.High: "8.0", audit.Medium: "5.5", audit.Low: "2.0"}
 
-// maxResults is how many results GitHub takes in one run.
-const maxResults = 25_000
+// What GitHub takes, by "SARIF results exceed one or more limits" and "SARIF
+// results file is too large" of its documentation. It stores 5,000 results of
+// a run, the severest first, and refuses a file with more than 25,000, one that
+// is larger than 10 MB after gzip, and rules with more than 20 tags. One
+// location a result and one run are all that is written here.
+const (
+	maxResults  = 25_000
+	maxZipped   = 10_000_000
+	maxTags     = 20
+	maxText     = 1024 // of descriptions, in characters
+	maxMessage  = 4096
+	maxNotes    = 1000
+	sourceRoot  = "%SRCROOT%"
+	resultsNote = "%d of %d results are left out, the least severe ones: GitHub takes %d in a file of 10 MB"
+)
 
 func writeSARIF(w io.Writer, r audit.Report, _ Options) error {
+	return limitedSARIF(w, r, maxResults, maxZipped)
+}
+
+// limitedSARIF leaves results out until the file is small enough.
+func limitedSARIF(w io.Writer, r audit.Report, results, zipped int) error {
+	for {
+		data, err := sarifOf(r, results)
+		if err != nil {
+			return err
+		}
+		if small, err := fits(data, zipped); err != nil {
+			return err
+		} else if small || results == 0 {
+			_, err = w.Write(data)
+			return err
+		}
+		results = min(results, len(r.Findings)) / 2
+	}
+}
+
+// fits reports whether data has no more than limit bytes after gzip.
+func fits(data []byte, limit int) (bool, error) {
+	if len(data) <= limit {
+		return true, nil
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write(data); err != nil {
+		return false, err
+	}
+	if err := z.Close(); err != nil {
+		return false, err
+	}
+	return zipped.Len() <= limit, nil
+}
+
+func sarifOf(r audit.Report, limit int) ([]byte, error) {
 	run := sarifRun{
 		Tool:              sarifTool{sarifDriver{Name: "hardstand", Version: r.Tool.Version, InformationURI: "https://github.com/hardstand/hardstand", Rules: []sarifRule{}}},
 		Invocations:       []sarifInvocation{{ExecutionSuccessful: true, EndTimeUTC: r.Time.UTC().Format("2006-01-02T15:04:05.000Z")}},
+		BaseIDs:           map[string]sarifBase{sourceRoot: {sarifText{"The root of the repository, from which the audit was run."}}},
 		AutomationDetails: sarifID{fmt.Sprintf("hardstand-audit/rules-%d/", r.RuleSet)},
 		ColumnKind:        "utf16CodeUnits",
 		Results:           []sarifResult{},
@@ -131,36 +191,97 @@ func writeSARIF(w io.Writer, r audit.Report, _ Options) error {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, describeRule(rule))
 	}
 	for _, a := range r.Artifacts {
-		art := sarifArtifact{Location: sarifURI{uri(a.Name)}}
+		art := sarifArtifact{Location: artifactURI(a, a.Name)}
 		if a.SHA256 != "" {
 			art.Hashes = map[string]string{"sha-256": a.SHA256}
 		}
 		run.Artifacts = append(run.Artifacts, art)
 	}
-	note := func(text string) {
-		inv := &run.Invocations[0]
-		inv.Notifications = append(inv.Notifications, sarifNotification{"note", sarifText{text}})
-	}
+	shown, left := severest(r.Findings, index, limit)
 	seen := audit.Fingerprints{}
+	for _, f := range shown {
+		run.Results = append(run.Results, result(f, index[f.Rule], seen))
+	}
+	run.Invocations[0].Notifications = notifications(r, len(shown), left)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+	return b.Bytes(), err
+}
+
+// severest returns what becomes a result, in order: failures and warnings of
+// known rules. Over the limit the least severe are left out: accepted ones
+// first, then warnings, then by severity.
+func severest(list []audit.Finding, index map[string]int, limit int) (shown []audit.Finding, left int) {
+	for _, f := range list {
+		if _, ok := index[f.Rule]; ok && (f.Verdict == audit.Fail || f.Verdict == audit.Warn) {
+			shown = append(shown, f)
+		}
+	}
+	if len(shown) <= limit {
+		return shown, 0
+	}
+	rank := func(f audit.Finding) int {
+		n := f.Severity.Rank()
+		if f.Verdict == audit.Fail {
+			n += 100
+		}
+		if f.Waiver == nil {
+			n += 1000
+		}
+		return n
+	}
+	order := make([]int, len(shown))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return rank(shown[b]) - rank(shown[a]) })
+	order = order[:limit]
+	slices.Sort(order)
+	kept := make([]audit.Finding, limit)
+	for i, n := range order {
+		kept[i] = shown[n]
+	}
+	return kept, len(shown) - limit
+}
+
+// notifications say what is no result: how much was left out, what is unknown,
+// and the notes.
+func notifications(r audit.Report, shown, left int) []sarifNotification {
+	var list []sarifNotification
+	if left > 0 {
+		list = append(list, sarifNotification{"warning", sarifText{fmt.Sprintf(resultsNote, left, shown+left, maxResults)}})
+	}
+	var texts []string
 	for _, f := range r.Findings {
 		if f.Verdict == audit.Unknown && f.Waiver == nil {
-			note(fmt.Sprintf("unknown: %s %s: %s", f.Rule, place(f), sentence(f)))
+			texts = append(texts, fmt.Sprintf("unknown: %s %s: %s", f.Rule, place(f), sentence(f)))
 		}
-		if f.Verdict != audit.Fail && f.Verdict != audit.Warn || len(run.Results) >= maxResults {
-			continue
-		}
-		i, ok := index[f.Rule]
-		if !ok {
-			continue
-		}
-		run.Results = append(run.Results, result(f, i, seen))
 	}
-	for _, n := range r.Notes {
-		note(n)
+	texts = append(texts, r.Notes...)
+	for i, text := range texts {
+		if i == maxNotes {
+			list = append(list, sarifNotification{"note", sarifText{fmt.Sprintf("%d more are in the other formats", len(texts)-i)}})
+			break
+		}
+		list = append(list, sarifNotification{"note", sarifText{clip(text, maxText)}})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+	return list
+}
+
+// clip cuts a text after so many characters.
+func clip(text string, limit int) string {
+	n := 0
+	for i := range text {
+		if n++; n == limit {
+			if utf8.RuneCountInString(text[i:]) > 1 {
+				return text[:i] + "…"
+			}
+			break
+		}
+	}
+	return text
 }
 
 func describeRule(r audit.Rule) sarifRule {
@@ -169,8 +290,9 @@ func describeRule(r audit.Rule) sarifRule {
 	for _, a := range r.Aliases {
 		tags = append(tags, "alias/"+a)
 	}
+	tags = tags[:min(len(tags), maxTags)]
 	return sarifRule{
-		ID: r.ID, ShortDescription: sarifText{r.Title}, FullDescription: sarifText{r.Why},
+		ID: r.ID, ShortDescription: sarifText{clip(r.Title, maxText)}, FullDescription: sarifText{clip(r.Why, maxText)},
 		Help: sarifHelp{
 			Text:     r.Why + "\nFix: " + r.Fix,
 			Markdown: r.Why + "\n\n**Fix:** " + markdown(r.Fix) + "\n\nStep " + r.Step() + " of the guide: " + step.Title,
@@ -190,12 +312,12 @@ func result(f audit.Finding, rule int, seen audit.Fingerprints) sarifResult {
 	if name == "" {
 		name = f.Artifact.Name
 	}
-	loc := sarifLocation{Physical: sarifPhysical{Artifact: sarifURI{uri(name)}, Region: sarifRegion{StartLine: max(f.Locator.StartLine, 1)}}}
+	loc := sarifLocation{Physical: sarifPhysical{Artifact: artifactURI(f.Artifact, name), Region: sarifRegion{StartLine: max(f.Locator.StartLine, 1)}}}
 	if f.Locator.EndLine > loc.Physical.Region.StartLine {
 		loc.Physical.Region.EndLine = f.Locator.EndLine
 	}
 	if f.Locator.Excerpt != "" {
-		loc.Physical.Region.Snippet = &sarifText{f.Locator.Excerpt}
+		loc.Physical.Region.Snippet = &sarifText{clip(f.Locator.Excerpt, maxText)}
 	}
 	for _, l := range []sarifLogical{{f.Locator.Pointer, "object"}, {f.Locator.File, "member"}} {
 		if l.Name != "" {
@@ -203,13 +325,23 @@ func result(f audit.Finding, rule int, seen audit.Fingerprints) sarifResult {
 		}
 	}
 	res := sarifResult{
-		RuleID: f.Rule, RuleIndex: rule, Level: level, Message: sarifText{visible(sentence(f), false) + ". Fix: " + visible(f.Fix, true)},
+		RuleID: f.Rule, RuleIndex: rule, Level: level, Message: sarifText{clip(visible(sentence(f), false)+". Fix: "+visible(f.Fix, true), maxMessage)},
 		Locations: []sarifLocation{loc}, PartialFingerprints: map[string]string{"primaryLocationLineHash": seen.Of(f)},
 	}
 	if f.Waiver != nil {
 		res.Suppressions = []sarifSuppression{{Kind: "external", Status: "accepted", Justification: visible(f.Waiver.Reason, false)}}
 	}
 	return res
+}
+
+// artifactURI says where a file is: relative to the root of the repository, so
+// that GitHub finds it. Images are in no repository.
+func artifactURI(a audit.Artifact, name string) sarifURI {
+	u := sarifURI{URI: uri(name)}
+	if a.Kind != audit.Image && !strings.HasPrefix(u.URI, "file:") {
+		u.Base = sourceRoot
+	}
+	return u
 }
 
 // uri makes a URI reference of a path or an image's name.
