@@ -188,6 +188,7 @@ func goApp() decoy.File { return decoy.File{Path: "/app", Mode: 0o755, Content: 
 // TestTrip runs each tier, and where the kernel emulates it, the other
 // architecture's.
 func TestTrip(t *testing.T) {
+	t.Parallel()
 	for tier, want := range map[string]int{decoy.TierA: 1, decoy.TierB: 1, decoy.TierBoth: 2} {
 		t.Run("tier-"+tier, func(t *testing.T) {
 			c := start(t, decoy.Options{Tier: tier, BuildID: "trip"}, goApp(), "--network=none")
@@ -228,6 +229,7 @@ func TestTrip(t *testing.T) {
 // qemu-user-static inside a container. The emulator has to read the program,
 // so this container's user is root.
 func TestArm64(t *testing.T) {
+	t.Parallel()
 	qemu, err := os.ReadFile("/usr/bin/qemu-aarch64-static")
 	if err != nil {
 		t.Skip("needs qemu-user-static")

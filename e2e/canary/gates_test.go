@@ -70,6 +70,7 @@ func TestUnhealthy(t *testing.T) {
 }
 
 func TestKeysCannotBeRead(t *testing.T) {
+	t.Parallel()
 	g := decoy.Guard{Binary: guard}
 	for name, o := range map[string]decoy.Options{"decoys": {BuildID: "key"}, "guard": {BuildID: "key", Guard: &g}} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +96,7 @@ func TestKeysCannotBeRead(t *testing.T) {
 }
 
 func TestFloodStaysSmall(t *testing.T) {
+	t.Parallel()
 	c := start(t, decoy.Options{BuildID: "flood"}, goApp(), "--network=none")
 	c.waitHealth("healthy", 15*time.Second)
 	c.exec(c.id, "/app", "loop", "10000", "/usr/bin/ls")
@@ -111,6 +113,7 @@ func TestFloodStaysSmall(t *testing.T) {
 
 // TestNothingTripsByItself is a soak of CANARY_SOAK (20s by default).
 func TestNothingTripsByItself(t *testing.T) {
+	t.Parallel()
 	soak := 20 * time.Second
 	if text := os.Getenv("CANARY_SOAK"); text != "" {
 		var err error

@@ -36,6 +36,7 @@ func (c container) kinds() map[string]int {
 }
 
 func TestGuardReportsWhatTheApplicationExecutes(t *testing.T) {
+	t.Parallel()
 	c := startGuarded(t, decoy.Guard{Allowed: []string{"/app"}}, "--network=none")
 	c.exec(c.id, "/app", "get", "/exec?a=/app&a=read&a=/etc/secret") // on the list
 	if n := c.kinds(); len(n) != 0 {
@@ -53,6 +54,7 @@ func TestGuardReportsWhatTheApplicationExecutes(t *testing.T) {
 }
 
 func TestGuardRefuses(t *testing.T) {
+	t.Parallel()
 	c := startGuarded(t, decoy.Guard{Deny: true}, "--network=none")
 	out := c.exec(c.id, "/app", "get", "/exec?a=/tool&a=read&a=/etc/secret")
 	if strings.HasPrefix(out.Stdout, "x") || !strings.Contains(out.Stdout, "permission denied") {
@@ -64,6 +66,7 @@ func TestGuardRefuses(t *testing.T) {
 }
 
 func TestGuardRelaysForOtherUsers(t *testing.T) {
+	t.Parallel()
 	for _, user := range []string{"65532:65532", "0", "1000"} {
 		c := startGuarded(t, decoy.Guard{}, "--network=none")
 		c.exec("-u", user, c.id, "whoami")
@@ -77,6 +80,7 @@ func TestGuardRelaysForOtherUsers(t *testing.T) {
 }
 
 func TestGuardNamesWhoReads(t *testing.T) {
+	t.Parallel()
 	c := startGuarded(t, decoy.Guard{
 		Watched: []string{"/etc/secret"},
 		Pipes:   []decoy.Pipe{{Path: "/home/nonroot/.aws/credentials", Content: []byte("[default]\n")}},

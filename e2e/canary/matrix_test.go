@@ -116,69 +116,99 @@ func TestMatrix(t *testing.T) {
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	defer server.Close()
 
-	users := []struct{ name, id string }{{"same user", "65532:65532"}, {"root", "0"}, {"other user", "1000"}}
+	var cells []*cell
+	for _, name := range []string{"Go", "C", "Rust", "tini", "guard"} {
+		for _, dumpable := range []bool{true, false} {
+			for _, network := range []string{"host", "none"} {
+				for _, user := range users {
+					cells = append(cells, &cell{name: name, dumpable: dumpable, network: network, user: user, build: fmt.Sprintf("m%d", len(cells)+1)})
+				}
+			}
+		}
+	}
+	t.Run("cells", func(t *testing.T) { // which returns when all of them have ended
+		for _, c := range cells {
+			t.Run(c.build, func(t *testing.T) {
+				t.Parallel()
+				o := decoy.Options{BuildID: c.build, Collector: "https://" + listener.Addr().String() + "/", CA: ca}
+				if c.name == "guard" {
+					o.Guard = &decoy.Guard{Binary: guard}
+				}
+				c.channels = tripCell(t, o, programs[c.name], c.dumpable, c.network, c.user.id, h)
+			})
+		}
+	})
+	compare(t, "../../docs/canary.md", draw(t, cells))
+}
+
+var users = []user{{"same user", "65532:65532"}, {"root", "0"}, {"other user", "1000"}}
+
+type user struct{ name, id string }
+
+// cell is one combination, and the channels by which its alarm was heard.
+type cell struct {
+	name     string // of PID 1
+	dumpable bool
+	network  string
+	user     user
+	build    string
+	channels []string
+}
+
+// draw makes the table, a row for each combination but the user.
+func draw(t *testing.T, cells []*cell) string {
+	t.Helper()
 	var table strings.Builder
 	table.WriteString("| PID 1 | dumpable | network |")
 	for _, u := range users {
 		table.WriteString(" " + u.name + " |")
 	}
 	table.WriteString("\n|---|---|---|---|---|---|\n")
-	cell := 0
-	for _, name := range []string{"Go", "C", "Rust", "tini", "guard"} {
-		for _, dumpable := range []bool{true, false} {
-			for _, network := range []string{"host", "none"} {
-				fmt.Fprintf(&table, "| %s | %s | %s |", name, map[bool]string{true: "yes", false: "no"}[dumpable], map[string]string{"host": "yes", "none": "no"}[network])
-				for _, u := range users {
-					cell++
-					build := fmt.Sprintf("m%d", cell)
-					o := decoy.Options{BuildID: build, Collector: "https://" + listener.Addr().String() + "/", CA: ca}
-					if name == "guard" {
-						o.Guard = &decoy.Guard{Binary: guard}
-					}
-					channels := tripCell(t, o, programs[name], dumpable, network, u.id, h)
-					if len(channels) == 0 {
-						channels = []string{"**none**"}
-						if name == "guard" || u.name == "same user" {
-							t.Errorf("%s, dumpable %v, network %s, %s: no channel", name, dumpable, network, u.name)
-						}
-					}
-					table.WriteString(" " + strings.Join(channels, " ") + " |")
-				}
-				table.WriteString("\n")
+	for i, c := range cells {
+		if i%len(users) == 0 {
+			fmt.Fprintf(&table, "| %s | %s | %s |", c.name, map[bool]string{true: "yes", false: "no"}[c.dumpable], map[string]string{"host": "yes", "none": "no"}[c.network])
+		}
+		channels := strings.Join(c.channels, " ")
+		if channels == "" {
+			channels = "**none**"
+			if c.name == "guard" || c.user.name == "same user" {
+				t.Errorf("%s, dumpable %v, network %s, %s: no channel", c.name, c.dumpable, c.network, c.user.name)
 			}
 		}
+		table.WriteString(" " + channels + " |")
+		if i%len(users) == len(users)-1 {
+			table.WriteString("\n")
+		}
 	}
-	compare(t, "../../docs/canary.md", table.String())
+	return table.String()
 }
 
 // tripCell runs one container, trips one decoy, and says what was heard.
 func tripCell(t *testing.T, o decoy.Options, p pid1, dumpable bool, network, user string, h *heard) (channels []string) {
-	var c container
-	t.Run(o.BuildID, func(t *testing.T) {
-		files := append([]decoy.File(nil), p.files...)
-		if !dumpable {
-			files[0].Mode = 0o111
+	t.Helper()
+	files := append([]decoy.File(nil), p.files...)
+	if !dumpable {
+		files[0].Mode = 0o111
+	}
+	c := startDumpable(t, o, files, p.entrypoint, dumpable, "--network="+network)
+	time.Sleep(300 * time.Millisecond)
+	c.exec("-u", user, c.id, "env")
+	time.Sleep(300 * time.Millisecond) // the log driver's delay
+	direct, relayed := false, false
+	for _, e := range c.alarms() {
+		if e.Decoy == "env" {
+			reached := e.Latch == alert.LatchSet || e.Latch == alert.LatchAlready
+			direct, relayed = direct || reached && o.Guard == nil, relayed || o.Guard != nil
 		}
-		c = startDumpable(t, o, files, p.entrypoint, dumpable, "--network="+network)
-		time.Sleep(150 * time.Millisecond)
-		c.exec("-u", user, c.id, "env")
-		time.Sleep(100 * time.Millisecond)
-		direct, relayed := false, false
-		for _, e := range c.alarms() {
-			if e.Decoy == "env" {
-				reached := e.Latch == alert.LatchSet || e.Latch == alert.LatchAlready
-				direct, relayed = direct || reached && o.Guard == nil, relayed || o.Guard != nil
-			}
+	}
+	h.mu.Lock()
+	net := h.builds[o.BuildID]
+	h.mu.Unlock()
+	for name, fired := range map[string]bool{"log": direct, "relay": relayed, "latch": c.latched(), "network": net} {
+		if fired {
+			channels = append(channels, name)
 		}
-		h.mu.Lock()
-		net := h.builds[o.BuildID]
-		h.mu.Unlock()
-		for name, fired := range map[string]bool{"log": direct, "relay": relayed, "latch": c.latched(), "network": net} {
-			if fired {
-				channels = append(channels, name)
-			}
-		}
-	})
+	}
 	order := map[string]int{"latch": 0, "log": 1, "relay": 2, "network": 3}
 	for i := range channels {
 		for j := range channels[:i] {

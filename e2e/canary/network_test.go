@@ -112,6 +112,7 @@ func TestDeadNetwork(t *testing.T) {
 // TestFloodSparesTheNetwork executes a decoy ten thousand times and counts what
 // reaches the collector.
 func TestFloodSparesTheNetwork(t *testing.T) {
+	t.Parallel()
 	const most = 80
 	cert, ca := certificate(t)
 	var alarms atomic.Int32
@@ -133,6 +134,7 @@ func TestFloodSparesTheNetwork(t *testing.T) {
 
 // TestDNS answers questions on port 53 of a network namespace of its own.
 func TestDNS(t *testing.T) {
+	t.Parallel()
 	c := start(t, decoy.Options{BuildID: "dns", Zone: "canary.test"}, goApp(), "--network=none", "--dns=127.0.0.1")
 	pid, err := docker.Run(t.Context(), "inspect", "-f", "{{.State.Pid}}", c.id)
 	if err != nil {

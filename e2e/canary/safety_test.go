@@ -16,6 +16,7 @@ import (
 // not theirs. It must stay untouched whatever the policy, the user and whether
 // PID 1 can be read.
 func TestForeignPidOne(t *testing.T) {
+	t.Parallel()
 	for _, user := range []string{"65532:65532", "0"} {
 		for _, mode := range []string{"readable", "unreadable"} {
 			t.Run(strings.ReplaceAll(user, ":", "-")+"-"+mode, func(t *testing.T) {
