@@ -304,6 +304,11 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		return nil, err
 	}
 	if d.Canary != nil {
+		wait, err := img.writeEarly(ctx, d, o, groups)
+		if err != nil {
+			return nil, err
+		}
+		defer wait()
 		g, component, err := canaryGroup(ctx, d, o, img, newest)
 		if err != nil {
 			return nil, err
@@ -431,6 +436,27 @@ func (img *Image) addFiles(ctx context.Context, o Options, g *group, owner strin
 	return img.Tree.Add(s.Segment)
 }
 
+// writeEarly starts to write the layers that do not depend on the decoys, while
+// those are made. finish finds them written, or waits for them.
+func (img *Image) writeEarly(ctx context.Context, d *spec.Definition, o Options, groups []group) (wait func(), err error) {
+	var work errgroup.Group
+	wait = func() { _ = work.Wait() } // finish has the error too
+	if d.Layers != 0 && d.Layers < defaultLayers {
+		return wait, nil // the decoys share a layer
+	}
+	for _, g := range arrange(groups, d.Layers) {
+		p, err := o.store.plan(img.Tree, g)
+		if err != nil {
+			return wait, err
+		}
+		work.Go(func() error {
+			_, err := o.store.write(ctx, p)
+			return err
+		})
+	}
+	return wait, nil
+}
+
 // finish strings the layers together and makes the image and its SBOM.
 func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, groups []group, debs []*segment, components []sbom.Component) error {
 	below := img.base.below()
@@ -442,13 +468,12 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 	var work errgroup.Group
 	var done atomic.Int64
 	for i, g := range groups {
+		p, err := o.store.plan(img.Tree, g)
+		if err != nil {
+			return err
+		}
 		work.Go(func() (err error) {
-			layers[len(below)+i], err = layerOf(ctx, o.store, img.Tree, g)
-			if g.kind != dataKind { // whose packages another platform has too
-				for _, s := range g.segments {
-					s.held.release()
-				}
-			}
+			layers[len(below)+i], err = o.store.write(ctx, p)
 			o.report(Step{img.Platform, "layers", int(done.Add(1)), len(groups)})
 			return err
 		})

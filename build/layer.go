@@ -27,8 +27,15 @@ type layerRecord struct {
 	Offsets []int64 `json:"offsets"`
 }
 
-// layerOf returns the layer of a group, from the cache when it is there.
-func layerOf(ctx context.Context, st *store, tree *rootfs.Tree, g group) (oci.Layer, error) {
+// layerPlan is a layer that is not written yet.
+type layerPlan struct {
+	group
+	key  cache.Digest
+	dirs []rootfs.Entry
+}
+
+// plan says what the layer of a group will be.
+func (st *store) plan(tree *rootfs.Tree, g group) (layerPlan, error) {
 	var list []*rootfs.Segment
 	parts := []string{"layer", transformVersion, st.by.encoder}
 	for _, s := range g.segments {
@@ -37,29 +44,45 @@ func layerOf(ctx context.Context, st *store, tree *rootfs.Tree, g group) (oci.La
 	dirs := tree.Dirs(list)
 	meta, err := json.Marshal(dirs)
 	if err != nil {
-		return oci.Layer{}, err
+		return layerPlan{}, err
 	}
-	key := cache.Key(append(parts, string(meta))...)
-	rec, err, _ := inFlight.Do(st.Dir()+"\x00"+string(key), func() (any, error) { return st.layer(ctx, key, dirs, g) })
+	return layerPlan{g, cache.Key(append(parts, string(meta))...), dirs}, nil
+}
+
+// write returns a layer, from the cache when it is there.
+func (st *store) write(ctx context.Context, p layerPlan) (oci.Layer, error) {
+	rec, err, _ := inFlight.Do(st.Dir()+"\x00"+string(p.key), func() (any, error) {
+		if r, ok := st.made.Load(p.key); ok {
+			return r, nil
+		}
+		r, err := st.layer(ctx, p)
+		if err == nil {
+			st.made.Store(p.key, r)
+		}
+		return r, err
+	})
 	if err != nil {
-		return oci.Layer{}, fmt.Errorf("write layer of %s: %w", g.note, err)
+		return oci.Layer{}, fmt.Errorf("write layer of %s: %w", p.note, err)
 	}
 	r := rec.(layerRecord)
-	for i, s := range g.segments {
+	for i, s := range p.segments {
 		if err := st.layered(s, r.Digest, r.Offsets[i]); err != nil {
 			return oci.Layer{}, err
 		}
+		if p.kind != dataKind { // whose packages another platform has too
+			s.held.release()
+		}
 	}
-	return r.layer(st.Path(r.Digest), g.note, st.by), nil
+	return r.layer(st.Path(r.Digest), p.note, st.by), nil
 }
 
 // layer finds or writes a layer, whose content has been hashed either way.
-func (st *store) layer(ctx context.Context, key cache.Digest, dirs []rootfs.Entry, g group) (layerRecord, error) {
+func (st *store) layer(ctx context.Context, p layerPlan) (layerRecord, error) {
 	var r layerRecord
-	if data, err := st.Record(key); err == nil && json.Unmarshal(data, &r) == nil && len(r.Offsets) == len(g.segments) && st.Has(r.Digest) {
+	if data, err := st.Record(p.key); err == nil && json.Unmarshal(data, &r) == nil && len(r.Offsets) == len(p.segments) && st.Has(r.Digest) {
 		return r, nil
 	}
-	r, err := st.writeLayer(ctx, dirs, g.segments)
+	r, err := st.writeLayer(ctx, p.dirs, p.segments)
 	if err != nil {
 		return r, err
 	}
@@ -67,7 +90,7 @@ func (st *store) layer(ctx context.Context, key cache.Digest, dirs []rootfs.Entr
 	if err != nil {
 		return r, err
 	}
-	return r, st.PutRecord(key, data)
+	return r, st.PutRecord(p.key, data)
 }
 
 func (r layerRecord) layer(file, note string, by codec) oci.Layer {
