@@ -8,6 +8,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/hardstand/hardstand/build"
@@ -15,6 +17,23 @@ import (
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/composer"
 )
+
+// firstCollection is how much memory a build uses before garbage is collected at
+// all, in bytes: most are done before.
+const firstCollection = 64 << 20
+
+// collectLate puts the first garbage collection off, unless the environment says
+// something of it.
+func collectLate() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(firstCollection)
+	runtime.AddCleanup(new([64]byte), func(struct{}) {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}, struct{}{})
+}
 
 // version is set by the linker.
 var version = "dev"
@@ -24,6 +43,7 @@ func main() {
 	if executable := cli.Holder(os.Args[1:]); executable != "" {
 		os.Exit(cli.Become(frame, executable, os.Args[1:]))
 	}
+	collectLate()
 	root := composer.New(frame, func(context.Context, *spec.From, string) (*build.Base, error) {
 		os.Exit(cli.Become(frame, cli.SignExecutable, os.Args[1:])) // it can verify signatures, and starts over
 		return nil, nil
