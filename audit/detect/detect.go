@@ -62,7 +62,7 @@ func Content(data []byte) audit.Kind {
 	if bytes.HasPrefix(trimmed, []byte("docker run ")) || bytes.HasPrefix(trimmed, []byte("docker container run ")) {
 		return audit.Docker
 	}
-	return fromYAML(data)
+	return fromYAML(trimmed)
 }
 
 func fromYAML(data []byte) audit.Kind {

@@ -88,7 +88,7 @@ func (bc *buildContext) readIgnore(in Input) error {
 		if name == "" {
 			continue
 		}
-		file, err := in.Context.Open(name)
+		file, err := openRegular(in.Context, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -119,6 +119,19 @@ func (bc *buildContext) readIgnore(in Input) error {
 	}
 	bc.matcher = m
 	return nil
+}
+
+// openRegular opens a file and nothing else: opening a named pipe would wait
+// for somebody to write to it.
+func openRegular(fsys fs.FS, name string) (fs.File, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("it is no regular file")}
+	}
+	return fsys.Open(name)
 }
 
 // visitDir skips directories that cannot hold a sent file.
@@ -162,7 +175,7 @@ func (bc *buildContext) visit(p string) {
 // requires reports whether a go.mod requires other modules; one that cannot be
 // read does.
 func (bc *buildContext) requires(p string) bool {
-	file, err := bc.fsys.Open(p)
+	file, err := openRegular(bc.fsys, p)
 	if err != nil {
 		return true
 	}
@@ -180,14 +193,14 @@ func (bc *buildContext) excluded(p string) bool {
 }
 
 // denyByDefault reports whether the ignore file lets nothing through that it
-// does not name.
+// does not name: names that nobody would write into it are all kept away.
 func (bc *buildContext) denyByDefault() bool {
-	for _, p := range bc.patterns {
-		if p == "*" || p == "**" || p == "**/*" || p == "/*" || p == "." {
-			return true
+	for _, p := range []string{"zq7-unnamed", "zq7-unnamed.zq7", ".zq7-unnamed", "zq7/unnamed/zq7"} {
+		if !bc.excluded(p) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func valuableDir(name string) string {

@@ -319,7 +319,7 @@ func archiveContent(context fs.FS, name string) bool {
 	if !info.Mode().IsRegular() {
 		return true
 	}
-	file, err := context.Open(name)
+	file, err := openRegular(context, name)
 	if err != nil {
 		return true
 	}

@@ -20,13 +20,14 @@ func (f *file) compose(ctx context.Context, in Input, o Options) error {
 		return fmt.Errorf("it is empty")
 	}
 	d := f.docs[0]
-	project, err := load(ctx, in, d, o, true)
+	model, partial := apart(object(d.value))
+	project, err := load(ctx, in, model, o, true)
 	var nobody *compose.UnavailableError
 	if errors.As(err, &nobody) {
 		return err
 	}
 	if err != nil {
-		if project, err = load(ctx, in, d, o, false); err != nil {
+		if project, err = load(ctx, in, model, o, false); err != nil {
 			return err
 		}
 	}
@@ -34,20 +35,21 @@ func (f *file) compose(ctx context.Context, in Input, o Options) error {
 		f.notes = append(f.notes, "files that it includes are not opened: audit the output of docker compose config")
 	}
 	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
-		if extends := object(object(object(object(d.value)["services"])[name])["extends"]); extends["file"] != nil {
-			f.notes = append(f.notes, "service "+shorten(name)+" extends another file, which is not opened: audit the output of docker compose config")
-		}
 		s := project.Services[name]
-		f.containers = append(f.containers, service(d, name, &s))
+		k := service(d, name, &s)
+		if partial[name] {
+			f.notes = append(f.notes, "service "+shorten(name)+" extends another file, which is not opened: audit the output of docker compose config")
+			k.partial = "the file that the service extends: audit the output of docker compose config"
+		}
+		f.containers = append(f.containers, k)
 	}
 	return nil
 }
 
 // load reads the model. A variable that nobody gave stays as it is written;
 // where a number is expected that fails, and it is left empty then.
-func load(ctx context.Context, in Input, d *document, o Options, keep bool) (compose.Project, error) {
-	model, ok := d.value.(map[string]any)
-	if !ok {
+func load(ctx context.Context, in Input, model map[string]any, o Options, keep bool) (compose.Project, error) {
+	if model == nil {
 		return compose.Project{}, fmt.Errorf("it is no mapping")
 	}
 	if o.Compose == nil {
@@ -55,7 +57,7 @@ func load(ctx context.Context, in Input, d *document, o Options, keep bool) (com
 	}
 	return o.Compose(ctx, compose.Request{
 		Name: in.Name, Model: model, Env: o.Env, Keep: keep,
-		Interpolate: !keep || substitutable(model, o.Env), SkipExtends: extendsFile(model),
+		Interpolate: !keep || substitutable(model, o.Env),
 	})
 }
 
@@ -99,13 +101,42 @@ func substitutable(v any, env map[string]string) bool {
 	return true
 }
 
-func extendsFile(model map[string]any) bool {
-	for _, s := range object(model["services"]) {
+// apart takes from a model the extensions of other files, which nobody opens,
+// and leaves those within it. partial names the services that lack something
+// for it, also by way of another service.
+func apart(model map[string]any) (cut map[string]any, partial map[string]bool) {
+	services := object(model["services"])
+	partial = map[string]bool{}
+	kept := map[string]any{}
+	for name, s := range services {
+		kept[name] = s
 		if object(object(s)["extends"])["file"] != nil {
-			return true
+			own := maps.Clone(object(s))
+			delete(own, "extends")
+			kept[name], partial[name] = own, true
 		}
 	}
-	return false
+	if len(partial) == 0 {
+		return model, partial
+	}
+	for range services { // a chain has no more links
+		grown := false
+		for name, s := range services {
+			from, _ := object(s)["extends"].(string)
+			if from == "" {
+				from, _ = object(object(s)["extends"])["service"].(string)
+			}
+			if partial[from] && !partial[name] {
+				partial[name], grown = true, true
+			}
+		}
+		if !grown {
+			break
+		}
+	}
+	cut = maps.Clone(model)
+	cut["services"] = kept
+	return cut, partial
 }
 
 func service(d *document, name string, s *compose.Service) *container {

@@ -8,6 +8,7 @@
 package workload
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,6 +22,10 @@ import (
 
 // MaxSize bounds a file, in bytes.
 const MaxSize = 4 << 20
+
+// maxContainers bounds the containers of one file: each has a finding of every
+// rule.
+const maxContainers = 3000
 
 // Input is one file.
 type Input struct {
@@ -85,6 +90,8 @@ type container struct {
 	probes     []probe
 	token      field // automountServiceAccountToken
 	roles      field // ECS: "same" where the task's role is the execution role
+
+	partial string // what else would have to be read, or ""
 
 	na map[string]string // step and letter, such as "3.3t", to the reason
 }
@@ -178,7 +185,10 @@ func Audit(ctx context.Context, in Input, o Options) (Result, error) {
 		if errors.As(err, &nobody) {
 			return f.unread(nobody), fmt.Errorf("read %s: %w", in.Name, err)
 		}
-		return Result{}, fmt.Errorf("read %s: %w", in.Name, err)
+		return Result{}, fmt.Errorf("read %s: %w", in.Name, orTemplate(in.Data, err))
+	}
+	if len(f.containers) > maxContainers {
+		return Result{}, fmt.Errorf("read %s: more than %d containers; audit it in parts", in.Name, maxContainers)
 	}
 	res := Result{Artifact: f.artifact, Notes: f.notes, Containers: len(f.containers)}
 	for _, r := range rules() {
@@ -203,6 +213,17 @@ func Audit(ctx context.Context, in Input, o Options) (Result, error) {
 	}
 	audit.SortFindings(res.Findings)
 	return res, nil
+}
+
+// ErrTemplate says that a file is the source of a manifest and not yet one.
+var ErrTemplate = errors.New("it is a template: audit what it renders to, for example the output of helm template or kustomize build")
+
+// orTemplate adds to the error of a parser what it cannot know.
+func orTemplate(data []byte, err error) error {
+	if bytes.Contains(data, []byte("{{")) && bytes.Contains(data, []byte("}}")) {
+		return fmt.Errorf("%w (%w)", ErrTemplate, err)
+	}
+	return err
 }
 
 // unread answers every rule for a file that nobody could read.
@@ -256,6 +277,9 @@ func (c *check) add(k *container, at string, f audit.Finding) {
 	f.Rule, f.Artifact = c.rule.ID, c.artifact
 	if f.Method == "" {
 		f.Method = c.method
+	}
+	if k != nil && k.partial != "" && f.Verdict == audit.Pass {
+		f.Verdict, f.Needs = audit.Unknown, k.partial
 	}
 	if k != nil {
 		f.Locator = k.doc.locate(c.artifact.Name, at)

@@ -15,8 +15,6 @@ type Request struct {
 	Keep bool `json:"keep,omitempty"`
 	// Interpolate puts variables in place.
 	Interpolate bool `json:"interpolate,omitempty"`
-	// SkipExtends leaves services that extend others as they are.
-	SkipExtends bool `json:"skipExtends,omitempty"`
 }
 
 // Reader answers a request. An error is about the file, or says that nobody

@@ -13,6 +13,7 @@ import (
 	"github.com/hardstand/hardstand/audit/detect"
 	"github.com/hardstand/hardstand/audit/settings"
 	"github.com/hardstand/hardstand/audit/workflow"
+	"github.com/hardstand/hardstand/audit/workload"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -20,6 +21,7 @@ import (
 const (
 	maxTreeFiles = 500_000
 	maxTargets   = 5_000
+	maxFindings  = 250_000
 )
 
 // skippedDirs hold what others wrote, or nothing to audit.
@@ -53,10 +55,17 @@ func (o *auditOptions) judgeTree(ctx context.Context, f *cli.Frame, dir target) 
 		if ctx.Err() != nil {
 			return v, ctx.Err()
 		}
+		if errors.Is(err, workload.ErrTemplate) {
+			// Charts lie in repositories: that they are no manifests is no fault.
+			v.notes = append(v.notes, t.arg+": not judged: "+workload.ErrTemplate.Error())
+			continue
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", t.arg, err))
 		}
-		v.add(got)
+		if v.add(got); len(v.findings) > maxFindings {
+			return v, fmt.Errorf("more than %d findings: audit parts of the tree, or exclude some in .hardstand.yaml", maxFindings)
+		}
 	}
 	return v, errors.Join(failures...)
 }

@@ -22,7 +22,6 @@ func Read(ctx context.Context, r compose.Request) (compose.Project, error) {
 	read, err := loader.LoadWithContext(ctx, details, func(l *loader.Options) {
 		l.SetProjectName("audited", true)
 		l.SkipInclude, l.SkipConsistencyCheck, l.SkipNormalization, l.SkipResolveEnvironment, l.SkipResolveLabels = true, true, true, true, true
-		l.SkipExtends = r.SkipExtends
 		l.ResolvePaths = false
 		l.Profiles = []string{"*"}
 		if l.Interpolate == nil {
