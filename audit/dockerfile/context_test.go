@@ -10,21 +10,21 @@ import (
 // What an ignore file keeps away by default is asked of its patterns.
 func TestDenyByDefault(t *testing.T) {
 	for patterns, want := range map[string]bool{
-		"*":                    true,
-		"**":                   true,
-		"/*\n!src":             true,
-		"*\r\n!src\r\n":        true,
-		"\ufeff*\n!go.mod":     true,
-		".":                    false, // names the context itself, which is always sent
-		"*\n!*":                false,
-		"*\n!**":               false,
-		"!src\n*":              true,
-		"*.go\n*.md":           false,
-		"# *":                  false,
-		"* \n!a":               true,
-		"**/*\n!**/*.go":       true,
-		"*/*":                  false,
-		"*\n!.*":               false,
+		"*":                     true,
+		"**":                    true,
+		"/*\n!src":              true,
+		"*\r\n!src\r\n":         true,
+		"\ufeff*\n!go.mod":      true,
+		".":                     false, // names the context itself, which is always sent
+		"*\n!*":                 false,
+		"*\n!**":                false,
+		"!src\n*":               true,
+		"*.go\n*.md":            false,
+		"# *":                   false,
+		"* \n!a":                true,
+		"**/*\n!**/*.go":        true,
+		"*/*":                   false,
+		"*\n!.*":                false,
 		"node_modules\n**/.env": false,
 	} {
 		bc, err := walkContext(Input{Context: fstest.MapFS{".dockerignore": {Data: []byte(patterns)}, "main.go": {}}})

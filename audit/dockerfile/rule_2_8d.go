@@ -1,6 +1,8 @@
 package dockerfile
 
 import (
+	"strings"
+
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
 	"github.com/hardstand/hardstand/audit"
@@ -23,7 +25,7 @@ var rule28d = rule{audit.Rule{
 		for _, a := range cmd.Args {
 			value := ""
 			if a.Value != nil {
-				value = *a.Value
+				value = strings.Trim(*a.Value, `"'`)
 			}
 			if what := looksSecret(value); what != "" {
 				c.fail(spot{in: in, severity: audit.Critical, observed: "the default of " + a.Key + " is " + what, expected: "no secret in the file"})
