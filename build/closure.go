@@ -114,3 +114,33 @@ func (img *Image) elfImage(segments []*segment) *elf.Image {
 	}
 	return i
 }
+
+// supplier names the package that should have a library: what the package of
+// the program that needs it depends on and the definition ignores, as far as
+// its name fits, is surer than any convention.
+func (img *Image) supplier(suite, file, library string) string {
+	guess := elf.Package(library)
+	if _, owner, _ := img.Tree.Lookup(file); owner != "" {
+		for _, p := range img.Packages {
+			if p.Name != owner {
+				continue
+			}
+			for _, relation := range p.Ignored {
+				for _, name := range []string{guess + "t64", guess} {
+					if mentions(relation, name) {
+						return name + ", which ignore-depends leaves out"
+					}
+				}
+			}
+		}
+	}
+	if !slices.Contains(timed, guess) || suite != "trixie" {
+		return guess
+	}
+	return guess + "t64"
+}
+
+// timed are packages whose names end in "t64" since 64-bit times came to
+// 32-bit platforms: those whose libraries are asked for most.
+var timed = []string{"libssl3", "libglib2.0-0", "libreadline8", "libpng16-16", "libcurl4", "libgnutls30", "libdb5.3", "libhogweed6",
+	"libnettle8", "libelf1", "libevent-2.1-7", "libtirpc3", "libcups2", "libaio1", "libarchive13", "libsnmp40", "libuv1", "libgpgme11"}

@@ -25,12 +25,13 @@ func (img *Image) checkGates(d *spec.Definition, debs, all []*segment) error {
 			return owner
 		},
 	}
+	i.ELF.Supplier = func(file, library string) string { return img.supplier(d.Debian.Suite, file, library) }
 	for n, p := range img.Packages {
 		i.Packages = append(i.Packages, gate.Package{Name: p.Name, Version: p.Version, License: img.licenseOf(p.Name, debs[n], debs)})
 		img.Licenses[p.Name] = i.Packages[n].License
 	}
 	if img.base != nil {
-		i.Packages = append(i.Packages, img.base.gate.Packages...)
+		i.Packages, i.Capable = append(i.Packages, img.base.gate.Packages...), img.base.gate.Capable
 	}
 	findings := slices.Concat(gate.SetID(i), gate.WorldWritable(i), gate.MergedUsr(i), gate.Shell(i), gate.Denied(i, d.Deny), gate.Libraries(i))
 	if !d.Bare {

@@ -84,31 +84,42 @@ type Image struct {
 	// Loaded names libraries that programs load themselves before anything
 	// asks for them, from wherever they are in the image.
 	Loaded []string
+	// Supplier names the package that should have a library that a file needs.
+	// Nil stands for Package.
+	Supplier func(file, library string) string
 }
 
 // Missing is a need that nothing in the image meets.
 type Missing struct {
 	File    string // who needs it, relative to the root
 	Library string // what
+	Package string // of Debian that should have it
 }
 
-// String says what is missing and which package of Debian should have it.
+// String says what is missing and what to do.
 func (m Missing) String() string {
-	return fmt.Sprintf("/%s needs %s, which is not in the image: add the package %s", m.File, m.Library, Package(m.Library))
+	return fmt.Sprintf("/%s needs %s, which is not in the image: add the package %s", m.File, m.Library, m.Package)
 }
 
 // Check returns the needs that nothing meets, in order.
 func (i *Image) Check() []Missing {
 	var missing []Missing
+	misses := func(file, library string) {
+		m := Missing{file, library, Package(library)}
+		if i.Supplier != nil {
+			m.Package = i.Supplier(file, library)
+		}
+		missing = append(missing, m)
+	}
 	for file, info := range i.Files {
 		if info.Interp != "" {
 			if _, ok := i.Resolve(info.Interp); !ok {
-				missing = append(missing, Missing{file, info.Interp})
+				misses(file, info.Interp)
 			}
 		}
 		for _, name := range info.Needed {
 			if !i.find(file, info, name) {
-				missing = append(missing, Missing{file, name})
+				misses(file, name)
 			}
 		}
 	}
@@ -154,22 +165,4 @@ func (i *Image) systemDirs() []string {
 		dirs = append([]string{"/usr/lib/" + i.MultiArch}, dirs...)
 	}
 	return dirs
-}
-
-// Package guesses the Debian package that ships a library from its name, by
-// the convention of Debian Policy 8.1: libgcc_s.so.1 is in libgcc-s1.
-func Package(library string) string {
-	name, version, ok := strings.Cut(path.Base(library), ".so")
-	if !ok {
-		return "that ships " + library
-	}
-	if strings.HasPrefix(name, "ld-linux") {
-		return "libc6"
-	}
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	version = strings.TrimPrefix(version, ".")
-	if version != "" && name[len(name)-1] >= '0' && name[len(name)-1] <= '9' {
-		name += "-"
-	}
-	return name + version
 }

@@ -61,7 +61,9 @@ func TestCheck(t *testing.T) {
 
 func TestPackage(t *testing.T) {
 	for library, want := range map[string]string{
-		"libgcc_s.so.1": "libgcc-s1", "libstdc++.so.6": "libstdc++6", "libz.so.1": "libz1", "libpython3.13.so.1.0": "libpython3.13-1.0", "libfoo.so": "libfoo",
+		"libgcc_s.so.1": "libgcc-s1", "libstdc++.so.6": "libstdc++6", "libz.so.1": "zlib1g", "libpython3.13.so.1.0": "libpython3.13", "libfoo.so": "libfoo",
+		"libcrypto.so.3": "libssl3", "libm.so.6": "libc6", "/lib64/ld-linux-x86-64.so.2": "libc6", "/lib/ld64.so.1": "libc6", "libicuuc.so.76": "libicu76",
+		"libpng16.so.16": "libpng16-16", ".so": "", "script": "that ships script",
 	} {
 		if got := elf.Package(library); got != want {
 			t.Errorf("Package(%q) = %q, want %q", library, got, want)

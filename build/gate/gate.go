@@ -38,6 +38,9 @@ type Image struct {
 	Packages []Package
 	ELF      elf.Image
 	User     string // that processes run as, as in an image's config
+	// Capable are the paths of files with file capabilities (capabilities(7)).
+	// Debian's packages have none: they come with images made elsewhere.
+	Capable []string
 }
 
 // Package is a Debian package in an image.
@@ -74,9 +77,13 @@ func (i *Image) finding(gate, p, format string, args ...any) Finding {
 	return Finding{gate, p, owner, prefix + "/" + p + " " + fmt.Sprintf(format, args...)}
 }
 
-// SetID finds files that give whoever runs them other rights.
+// SetID finds files that give whoever runs them other rights: by their mode,
+// or by file capabilities.
 func SetID(i *Image) []Finding {
 	var list []Finding
+	for _, p := range i.Capable {
+		list = append(list, i.finding(NameSetID, p, "has file capabilities: drop it or do without the package"))
+	}
 	for _, e := range i.Entries {
 		if e.Type == rootfs.File && e.Mode&0o6000 != 0 {
 			list = append(list, i.finding(NameSetID, e.Path, "is set-id (mode %04o): drop it or do without the package", e.Mode))
@@ -115,16 +122,17 @@ func MergedUsr(i *Image) []Finding {
 }
 
 // shells are programs that run commands they are told.
-var shells = []string{"sh", "ash", "bash", "rbash", "dash", "zsh", "ksh", "mksh", "lksh", "csh", "tcsh", "fish", "posh", "yash", "busybox", "toybox"}
+var shells = []string{"sh", "ash", "bash", "rbash", "dash", "zsh", "ksh", "mksh", "lksh", "csh", "tcsh", "fish", "posh", "yash", "busybox", "toybox",
+	"bash-static", "zsh-static", "zsh5", "rzsh", "ksh93", "mksh-static", "oksh", "rksh", "sash", "static-sh", "bsd-csh", "elvish", "xonsh", "pwsh"}
 
-// Shell finds shells: programs of their names in directories of programs, and
-// links that lead to one.
+// Shell finds shells: programs of their names in directories of programs, links
+// that lead to one, and ELF programs of their names wherever they are.
 func Shell(i *Image) []Finding {
 	var list []Finding
 	for _, e := range i.Entries {
 		dir, name := path.Split(e.Path)
 		dir = strings.TrimSuffix(dir, "/")
-		programs := path.Base(dir) == "bin" || path.Base(dir) == "sbin" || dir == "busybox"
+		programs := path.Base(dir) == "bin" || path.Base(dir) == "sbin" || dir == "busybox" || i.ELF.Files[e.Path] != nil
 		if !programs || !slices.Contains(shells, name) || e.Type == rootfs.Dir {
 			continue
 		}

@@ -43,6 +43,20 @@ func hard(name, to string) item {
 	return item{tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeLink}, ""}
 }
 
+func capable(name string) item {
+	return item{tar.Header{Name: name, Mode: 0o755, Typeflag: tar.TypeReg, PAXRecords: map[string]string{"SCHILY.xattr.security.capability": "\x01"}}, "c"}
+}
+
+// program is an ELF file: a header of 64 bytes for x86-64 and nothing else.
+func program(t testing.TB) string {
+	t.Helper()
+	b := make([]byte, 64)
+	copy(b, "\x7fELF\x02\x01\x01")
+	b[16], b[18], b[20], b[52] = 3, 62, 1, 64 // ET_DYN, EM_X86_64, version, size of this header
+	b[54], b[58] = 56, 64                     // sizes of entries of the tables that it has not
+	return string(b)
+}
+
 func layer(t testing.TB, items ...item) io.Reader {
 	t.Helper()
 	var b bytes.Buffer
@@ -71,10 +85,12 @@ func foreign(t testing.TB) []io.Reader {
 			file("usr/bin/su", 0o4755, "s"), file("usr/bin/dash", 0o755, "d"), link("usr/bin/sh", "dash"), link("usr/bin/bash", "gone"), hard("usr/bin/busybox", "usr/bin/dash"),
 			file("usr/bin/wget", 0o755, "w"), file("etc/open", 0o666, "o"), file("usr/share/zsh", 0o755, "no directory of programs"), file("usr/bin/fish", 0o644, "not executable"),
 			file("gone/bin/sh", 0o755, "deleted above"), file("etc/kept/a", 0o666, "a"), file("etc/kept/b", 0o644, "b"),
+			capable("usr/bin/ping"), hard("usr/bin/ping6", "usr/bin/ping"), capable("usr/bin/replaced"),
 			file("var/lib/dpkg/status", 0o644, "Package: dash\nStatus: install ok installed\nVersion: 1\n\nPackage: old\nStatus: deinstall ok config-files\nVersion: 2\n"),
 			file("usr/share/doc/dash/copyright", 0o644, "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: BSD-3-clause or GPL-2+\n"),
 		),
 		layer(t, file(".wh.gone", 0, ""), dir("etc/kept", 0o755), file("etc/kept/.wh..wh..opq", 0, ""), file("etc/kept/c", 0o644, "c"),
+			file("usr/bin/replaced", 0o755, "without"), file("usr/lib/tool/busybox", 0o755, program(t)),
 			file("usr/bin/wget", 0o755, "again"), file("var/lib/dpkg/status.d/tool", 0o644, "Package: tool\nVersion: 3\n")),
 	}
 }
@@ -96,10 +112,10 @@ func TestForeignImage(t *testing.T) {
 		got  []gate.Finding
 		want string
 	}{
-		"set-id":         {gate.SetID(img), "usr/bin/su"},
+		"set-id":         {gate.SetID(img), "usr/bin/ping usr/bin/ping6 usr/bin/su"},
 		"world-writable": {gate.WorldWritable(img), "etc/open open"},
 		"merged-usr":     {gate.MergedUsr(img), "lib lib/x.so"},
-		"shell":          {gate.Shell(img), "usr/bin/busybox usr/bin/dash usr/bin/sh"},
+		"shell":          {gate.Shell(img), "usr/bin/busybox usr/bin/dash usr/bin/sh usr/lib/tool/busybox"},
 		"denied":         {gate.Denied(img, []string{"dash", "old"}), "dash"},
 		"license-deny":   {gate.Licenses(img, nil, []string{"GPL-*"}), "dash"},
 		"license-allow":  {gate.Licenses(img, []string{"BSD-*", "GPL-*"}, nil), "tool"},

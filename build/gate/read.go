@@ -31,6 +31,7 @@ type reader struct {
 	entries map[string]rootfs.Entry
 	elf     map[string]*elf.Info
 	kept    map[string][]byte // package databases and copyright files
+	capable map[string]bool   // files with file capabilities
 	size    int
 	count   int
 	sweeps  int
@@ -41,7 +42,7 @@ type reader struct {
 // the library directory, such as x86_64-linux-gnu, user what the image's config
 // says.
 func Read(layers []io.Reader, multiArch, user string) (*Image, error) {
-	r := &reader{entries: map[string]rootfs.Entry{}, elf: map[string]*elf.Info{}, kept: map[string][]byte{}}
+	r := &reader{entries: map[string]rootfs.Entry{}, elf: map[string]*elf.Info{}, kept: map[string][]byte{}, capable: map[string]bool{}}
 	for n, l := range layers {
 		if err := r.layer(l); err != nil {
 			return nil, fmt.Errorf("read layer %d: %w", n+1, err)
@@ -116,6 +117,7 @@ func (r *reader) whiteout(p string, fresh map[string]bool) (bool, error) {
 func (r *reader) remove(p string) {
 	delete(r.entries, p)
 	delete(r.elf, p)
+	delete(r.capable, p)
 	r.size -= len(r.kept[p])
 	delete(r.kept, p)
 }
@@ -136,9 +138,13 @@ func (r *reader) entry(p string, h *tar.Header, body io.Reader) error {
 		e.Type, e.Link = rootfs.Hardlink, path.Clean(strings.TrimLeft(h.Linkname, "/"))
 		if target, ok := r.entries[e.Link]; ok && target.Type == rootfs.File {
 			e.Type, e.Mode, e.Size, e.Link = rootfs.File, target.Mode, target.Size, ""
-			if info := r.elf[target.Path]; info != nil {
-				r.remove(p)
+			info, capable := r.elf[target.Path], r.capable[target.Path]
+			r.remove(p)
+			if info != nil {
 				r.elf[p] = info
+			}
+			if capable {
+				r.capable[p] = true
 			}
 			r.entries[p] = e
 			return nil
@@ -160,6 +166,11 @@ func (r *reader) entry(p string, h *tar.Header, body io.Reader) error {
 	r.entries[p] = e
 	if e.Type != rootfs.File {
 		return nil
+	}
+	for _, key := range []string{"SCHILY.xattr.security.capability", "LIBARCHIVE.xattr.security.capability"} {
+		if h.PAXRecords[key] != "" {
+			r.capable[p] = true
+		}
 	}
 	return r.file(e, body)
 }
@@ -213,7 +224,7 @@ const (
 
 func (r *reader) image(multiArch, user string) *Image {
 	tree := rootfs.NewTree()
-	img := &Image{User: user, Resolve: tree.Resolve}
+	img := &Image{User: user, Resolve: tree.Resolve, Capable: slices.Sorted(maps.Keys(r.capable))}
 	for _, p := range slices.Sorted(maps.Keys(r.entries)) {
 		img.Entries = append(img.Entries, r.entries[p])
 		// Conflicts cannot be: each path is there once. A file below what is no
