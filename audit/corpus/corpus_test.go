@@ -47,7 +47,7 @@ func workloads(kind audit.Kind) func(t *testing.T, dir string) []audit.Finding {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			if f.Name() == "want" {
+			if f.Name() == "want" || f.Name() == "expected" {
 				continue
 			}
 			data, err := os.ReadFile(filepath.Join(dir, f.Name()))
@@ -80,6 +80,11 @@ func TestCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	manifests, err := LoadManifests("../workload/testdata/manifests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases = append(cases, manifests...)
 	scores := map[string]*Score{}
 	for _, c := range cases {
 		judge := auditors[c.Kind]
@@ -97,7 +102,7 @@ func TestCorpus(t *testing.T) {
 			t.Logf("%s/%s: missed: %s", c.Kind, c.Name, m)
 		}
 	}
-	for kind, files := range map[string]int{"dockerfile": 25, "kubernetes": 6, "compose": 3, "ecs": 3, "docker": 2} {
+	for kind, files := range map[string]int{"dockerfile": 25, "kubernetes": 18, "compose": 9, "ecs": 7, "docker": 4} {
 		s := scores[kind]
 		if s == nil || s.Files < files {
 			t.Errorf("fewer than %d cases of %s: %+v", files, kind, s)

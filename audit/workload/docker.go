@@ -159,7 +159,7 @@ var single = map[string]bool{
 
 // runLine reads a docker run command.
 func (f *file) runLine(in Input) error {
-	words, err := split(in.Data)
+	words, line, err := split(in.Data)
 	if err != nil {
 		return err
 	}
@@ -191,24 +191,25 @@ func (f *file) runLine(in Input) error {
 	if len(args) == 0 {
 		return errors.New("it names no image")
 	}
-	f.docs = []*document{{}}
+	f.docs = []*document{{line: line}}
 	f.containers = append(f.containers, fromFlags(f.docs[0], flags, args[0]))
 	return nil
 }
 
 var short = map[string]string{"-u": "--user", "-e": "--env", "-v": "--volume", "-m": "--memory", "--net": "--network"}
 
-func split(data []byte) ([]string, error) {
+// split returns the words of the first command, and its line.
+func split(data []byte) ([]string, int, error) {
 	parsed, err := syntax.NewParser().Parse(strings.NewReader(string(data)), "")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(parsed.Stmts) == 0 {
-		return nil, errors.New("no command in it")
+		return nil, 0, errors.New("no command in it")
 	}
 	call, ok := parsed.Stmts[0].Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) < 2 {
-		return nil, errors.New("it is no plain command")
+		return nil, 0, errors.New("it is no plain command")
 	}
 	var words []string
 	for _, w := range call.Args {
@@ -218,7 +219,7 @@ func split(data []byte) ([]string, error) {
 		}
 		words = append(words, b.String())
 	}
-	return words, nil
+	return words, int(parsed.Stmts[0].Pos().Line()), nil
 }
 
 // part writes what a shell would make of a part of a word; variables stay.

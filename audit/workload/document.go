@@ -23,7 +23,8 @@ const (
 
 // document is one YAML or JSON document with the lines of its parts.
 type document struct {
-	node  *yaml.Node // nil where lines are not known
+	node  *yaml.Node // nil where the lines of parts are not known
+	line  int        // of a docker run command, which is all there is to point at
 	value any
 }
 
@@ -177,6 +178,9 @@ func (r reader) scalar(n *yaml.Node) (any, error) {
 // locate finds the lines of a pointer, or of the nearest parent that is there.
 func (d *document) locate(path, pointer string) audit.Locator {
 	l := audit.Locator{Path: path, Pointer: pointer}
+	if d != nil && d.line > 0 {
+		l.StartLine, l.EndLine = d.line, d.line
+	}
 	if d == nil || d.node == nil {
 		return l
 	}

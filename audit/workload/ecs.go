@@ -218,7 +218,7 @@ func (t *task) container(d *document, c *definition, taskAt, at string, key func
 		}
 	}
 	k.na["3.4r"] = "a task definition has no limit of processes"
-	k.taskMounts(t, c, params, key("mountPoints"))
+	k.taskMounts(t, c, params, key("mountPoints"), taskAt+"/"+spelled(d, taskAt, "volumes"))
 	for i, e := range c.Environment {
 		k.env = append(k.env, variable{name: text(e.Name), value: text(e.Value), at: fmt.Sprintf("%s/%d", key("environment"), i)})
 	}
@@ -262,7 +262,7 @@ func set(v any, at string) field {
 	return field{s, s != "", at}
 }
 
-func (k *container) taskMounts(t *task, c *definition, params, points string) {
+func (k *container) taskMounts(t *task, c *definition, params, points, volumes string) {
 	if p := c.LinuxParameters; p != nil {
 		for i, m := range p.Tmpfs {
 			k.mounts = append(k.mounts, mount{kind: "tmpfs", target: m.ContainerPath, options: strings.Join(m.MountOptions, ","), bounded: text(m.Size) != "", at: fmt.Sprintf("%s/tmpfs/%d", params, i)})
@@ -270,12 +270,12 @@ func (k *container) taskMounts(t *task, c *definition, params, points string) {
 	}
 	for i, m := range c.MountPoints {
 		out := mount{kind: "volume", source: m.SourceVolume, target: m.ContainerPath, readOnly: text(m.ReadOnly) == "true", fixed: true, bounded: true, at: fmt.Sprintf("%s/%d", points, i)}
-		for _, v := range t.Volumes {
+		for j, v := range t.Volumes {
 			if v.Name != m.SourceVolume {
 				continue
 			}
 			if v.Host != nil && v.Host.SourcePath != "" {
-				out.kind, out.source = "bind", v.Host.SourcePath
+				out.kind, out.source, out.at = "bind", v.Host.SourcePath, fmt.Sprintf("%s/%d/host", volumes, j)
 			}
 			if e := v.EfsVolumeConfiguration; e != nil && !strings.EqualFold(e.TransitEncryption, "ENABLED") {
 				out.kind = "nfs"

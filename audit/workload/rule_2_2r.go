@@ -19,7 +19,7 @@ var rule22r = rule{Rule: audit.Rule{
 		c.unknown(k, k.image.at, "the image's reference")
 	case strings.Contains(ref, "@sha256:") && !strings.Contains(ref[strings.Index(ref, "@"):], "$"):
 		c.pass(k, k.image.at, shorten(ref))
-	case k.image.open():
+	case k.image.open() && !tagged(ref):
 		c.unknown(k, k.image.at, "the value of the variables in "+shorten(ref))
 	case !strings.Contains(name, ":") || strings.HasSuffix(name, ":latest"):
 		c.fail(k, k.image.at, shorten(ref)+": whatever is newest", "a digest")
@@ -27,3 +27,12 @@ var rule22r = rule{Rule: audit.Rule{
 		c.warn(k, k.image.at, shorten(ref)+": a tag", "a digest")
 	}
 }}
+
+// tagged reports whether a reference ends with a tag that is written out,
+// whatever its variables are: a registry may be one, and still there is no
+// digest.
+func tagged(ref string) bool {
+	rest := ref[strings.LastIndexAny(ref, "}/")+1:]
+	_, tag, ok := strings.Cut(rest, ":")
+	return ok && tag != "" && !strings.ContainsAny(tag, "@:${")
+}
