@@ -15,6 +15,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/payload"
@@ -43,7 +46,10 @@ func main() {
 }
 
 func run(platforms, lesser, version string) error {
-	manifest := map[string]payload.Program{}
+	manifest := programs{list: map[string]payload.Program{}}
+	// A build seldom keeps two cores busy to its end; two builds do.
+	var group errgroup.Group
+	group.SetLimit(2)
 	all := []string{payload.Probe, payload.ProbePlain, payload.Decoy, payload.DecoyPlain, payload.Guard, payload.GuardPlain}
 	for _, set := range []struct {
 		platforms string
@@ -57,16 +63,17 @@ func run(platforms, lesser, version string) error {
 			if err != nil {
 				return err
 			}
-			if err := compile(manifest, p, set.programs, version); err != nil {
-				return err
-			}
+			group.Go(func() error { return manifest.compile(p, set.programs, version) })
 		}
 	}
-	data, err := json.MarshalIndent(manifest, "", "  ")
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(manifest.list, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := removeOthers(manifest); err != nil {
+	if err := removeOthers(manifest.list); err != nil {
 		return err
 	}
 	return writeChanged("manifest.json", append(data, '\n'))
@@ -89,14 +96,22 @@ func removeOthers(manifest map[string]payload.Program) error {
 	return nil
 }
 
-func compile(manifest map[string]payload.Program, p spec.Platform, programs []string, version string) error {
-	for _, name := range programs {
+// programs are what the manifest lists, by file name.
+type programs struct {
+	mu   sync.Mutex
+	list map[string]payload.Program
+}
+
+func (m *programs) compile(p spec.Platform, names []string, version string) error {
+	for _, name := range names {
 		prog, err := build(name, p)
 		if err != nil {
 			return fmt.Errorf("build %s for %s: %w", name, p, err)
 		}
 		prog.Version = version
-		manifest[payload.FileName(name, p)] = prog
+		m.mu.Lock()
+		m.list[payload.FileName(name, p)] = prog
+		m.mu.Unlock()
 	}
 	return nil
 }
