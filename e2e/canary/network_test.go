@@ -134,7 +134,6 @@ func TestFloodSparesTheNetwork(t *testing.T) {
 
 // TestDNS answers questions on port 53 of a network namespace of its own.
 func TestDNS(t *testing.T) {
-	t.Parallel()
 	c := start(t, decoy.Options{BuildID: "dns", Zone: "canary.test"}, goApp(), "--network=none", "--dns=127.0.0.1")
 	pid, err := docker.Run(t.Context(), "inspect", "-f", "{{.State.Pid}}", c.id)
 	if err != nil {
