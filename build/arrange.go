@@ -3,6 +3,7 @@ package build
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // defaultLayers is how many layers an image has if the definition does not say.
@@ -14,6 +15,7 @@ type kind int
 const (
 	dataKind   kind = iota // packages that are the same on every platform
 	nativeKind             // packages that are not
+	addedKind              // packages that a variant has beyond the plain image
 	configKind             // generated files and the probe
 	appKind                // files from outside
 	decoyKind              // what depends on the canary secret
@@ -21,7 +23,8 @@ const (
 
 // arrange makes at most budget layers of groups. Two layers are packages and
 // the rest, three divide the packages, four give the decoys a layer of their
-// own. Each further one goes to the largest source package of a platform, so
+// own. The packages that a variant adds have one as long as that is within the
+// budget. Each further one goes to the largest source package of a platform, so
 // that its update changes that layer only. Files from outside, if there are
 // any, take a layer above the budget's, because they change most often: it is
 // put on top of a base whose layers are then those of other images.
@@ -29,8 +32,15 @@ func arrange(groups []group, budget int) []group {
 	if budget == 0 {
 		budget = defaultLayers
 	}
+	n := len(groups)
+	if n > 0 && groups[n-1].kind == appKind || n > 1 && groups[n-2].kind == appKind {
+		n--
+	}
+	if n > budget || budget < defaultLayers {
+		groups = fold(groups)
+	}
 	if budget >= defaultLayers {
-		return split(groups, budget-defaultLayers)
+		return split(groups, budget-max(defaultLayers, min(n, len(groups))))
 	}
 	var out []group
 	for _, g := range groups {
@@ -52,6 +62,23 @@ func arrange(groups []group, budget int) []group {
 		out = append(out, g)
 	}
 	return out
+}
+
+// fold puts the packages that a variant adds among the others.
+func fold(groups []group) []group {
+	at := slices.IndexFunc(groups, func(g group) bool { return g.kind == addedKind })
+	if at < 0 {
+		return groups
+	}
+	groups = slices.Clone(groups)
+	if at == 0 || groups[at-1].kind != nativeKind {
+		groups[at].kind = nativeKind
+		return groups
+	}
+	native := &groups[at-1]
+	native.segments = slices.Concat(native.segments, groups[at].segments)
+	native.note += strings.TrimPrefix(groups[at].note, "packages")
+	return slices.Delete(groups, at, at+1)
 }
 
 // split gives the largest source packages of the native group layers of their

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -281,7 +282,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 		img.Created = o.Created.UTC()
 	}
 	img.noteUnused(d, debs)
-	groups := groupDebs(img.Packages, debs)
+	groups := groupDebs(img.Packages, debs, d.Added)
 	given := img.base.components(d, o.Base)
 	// The aliases of merged /usr come with the configuration, and the loader
 	// needs them: so the check follows.
@@ -366,19 +367,41 @@ type group struct {
 	segments []*segment
 }
 
-// groupDebs makes a layer of the packages that are the same on every platform
-// and one of those that are not, so that platforms and images share the first.
-func groupDebs(packages []*spec.Package, segments []*segment) []group {
-	data, native := group{kind: dataKind, note: "data packages"}, group{kind: nativeKind, note: "packages"}
+// groupDebs makes a layer of the packages that are the same on every platform,
+// one of those that are not, so that platforms and images share the first, and
+// one of those that a variant adds, with what came with them.
+func groupDebs(packages []*spec.Package, segments []*segment, added []string) []group {
+	data, native, more := group{kind: dataKind, note: "data packages"}, group{kind: nativeKind, note: "packages"}, group{kind: addedKind, note: "packages"}
+	reason := map[string]string{}
+	for _, p := range packages {
+		reason[p.Name] = p.For
+	}
+	wanted := map[string]bool{}
+	for _, relation := range added {
+		name, _, _ := strings.Cut(relation, " ")
+		wanted[name] = true
+	}
+	isAdded := func(name string) bool {
+		for range packages { // a chain of reasons is no longer than that
+			if wanted[name] {
+				return true
+			}
+			name = reason[name]
+		}
+		return false
+	}
 	for i, p := range packages {
 		g := &native
-		if p.Architecture == "all" {
+		switch {
+		case isAdded(p.Name):
+			g = &more
+		case p.Architecture == "all":
 			g = &data
 		}
 		g.segments = append(g.segments, segments[i])
 		g.note += " " + p.Name
 	}
-	return slices.DeleteFunc([]group{data, native}, func(g group) bool { return len(g.segments) == 0 })
+	return slices.DeleteFunc([]group{data, native, more}, func(g group) bool { return len(g.segments) == 0 })
 }
 
 // configGroup makes the layer of generated files, the probe and added files.

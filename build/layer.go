@@ -69,7 +69,7 @@ func (st *store) write(ctx context.Context, p layerPlan) (oci.Layer, error) {
 		if err := st.layered(s, r.Digest, r.Offsets[i]); err != nil {
 			return oci.Layer{}, err
 		}
-		if p.kind != dataKind { // whose packages another platform has too
+		if p.kind != dataKind && p.kind != addedKind { // whose packages another platform has too
 			s.held.release()
 		}
 	}

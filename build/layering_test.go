@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hardstand/hardstand/build"
+	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/build/oci"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
@@ -46,6 +47,38 @@ func TestLayerBudgets(t *testing.T) {
 		n := len(layerDigests(t, img))
 		if n > budget || budget <= 4 && n != budget {
 			t.Errorf("budget %d: %d layers", budget, n)
+		}
+	}
+}
+
+// TestVariantsShareLayers has what a variant adds, and what came with it, in a
+// layer of its own while the budget has one, and among the others otherwise.
+func TestVariantsShareLayers(t *testing.T) {
+	w := archiveOf(t,
+		debtest.Package{Name: "aa", Files: map[string]string{"usr/bin/aa": "a"}},
+		debtest.Package{Name: "tool", Fields: "Depends: libtool", Files: map[string]string{"usr/bin/tool": "t"}},
+		debtest.Package{Name: "libtool", Files: map[string]string{"usr/share/libtool": "l"}},
+	)
+	f, err := spec.ParseFamily("x.yaml", []byte("name: x\nplatforms: [amd64]\npackages: [aa]\nvariants: {debug: {packages: [tool (>= 0)]}}"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	variant, _ := f.Variant("debug")
+	plain := layerDigests(t, w.build(t, f.Definition, build.Options{}).Images[0])
+	var want map[string]string
+	for budget, shared := range map[int]bool{4: true, 3: false, 1: false} {
+		d := *variant
+		d.Layers = budget
+		img := w.build(t, &d, build.Options{}).Images[0]
+		got := layerDigests(t, img)
+		if len(got) > budget || shared != (len(got) == len(plain)+1 && got[0] == plain[0]) {
+			t.Errorf("budget %d: layers %v, those of the plain image are %v", budget, got, plain)
+		}
+		if want == nil {
+			want = content(t, img)
+		}
+		if diff := cmp.Diff(want, content(t, img)); diff != "" {
+			t.Errorf("budget %d: %s", budget, diff)
 		}
 	}
 }

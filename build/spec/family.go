@@ -96,6 +96,11 @@ func ParseFamily(file string, data []byte, load Loader) (*Family, error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, pkg := range v.Packages {
+			if !slices.Contains(d.Packages, pkg) {
+				v.Added = append(v.Added, pkg)
+			}
+		}
 		f.Variants = append(f.Variants, Variant{name, v})
 	}
 	return f, nil

@@ -25,6 +25,9 @@ type Definition struct {
 	From     *From    `json:"from,omitempty"`
 	Packages []string `json:"packages"` // names or relations such as "libssl3t64 (>= 3.5)"
 	Deny     []string `json:"deny,omitempty"`
+	// Added are the packages that a variant has and the plain image has not. They
+	// get a layer of their own if the budget has one, so that both share the rest.
+	Added []string `json:"added,omitempty"`
 	// IgnoreDepends names packages that other packages depend on and that the
 	// image does without, as dpkg's --ignore-depends.
 	IgnoreDepends []string          `json:"ignore-depends,omitempty"`
