@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hardstand/hardstand/audit"
@@ -123,6 +124,11 @@ func (f *file) ignores(o Options) ([]ignored, []string) {
 			if found.start == 0 {
 				notes = append(notes, fmt.Sprintf("%s:%d: the ignore comment stands before no instruction", f.artifact.Name, i+1))
 				continue
+			}
+		}
+		for _, id := range found.IDs {
+			if known := func(r rule) bool { return r.Matches(id) }; !found.foreign && strings.HasPrefix(strings.ToUpper(id), "CHG-") && !slices.ContainsFunc(rules(), known) {
+				notes = append(notes, fmt.Sprintf("%s:%d: there is no rule %s for Dockerfiles, so nothing is waived by it", f.artifact.Name, i+1, id))
 			}
 		}
 		list = append(list, found)

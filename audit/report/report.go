@@ -5,6 +5,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,10 +51,30 @@ func Write(w io.Writer, format string, r audit.Report, o Options) error {
 }
 
 func writeJSON(w io.Writer, r audit.Report, _ Options) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	_, err := w.Write(escapeJSON(b.Bytes()))
+	return err
+}
+
+// escapeJSON writes what deceives a reader or commands a CI runner as escapes:
+// the values stay the same. Outside of strings JSON has none of it.
+func escapeJSON(data []byte) []byte {
+	var b bytes.Buffer
+	b.Grow(len(data))
+	for i, r := range string(data) {
+		if r != '\n' && deceptive(r) || r == '#' && bytes.HasPrefix(data[i:], []byte("##[")) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.Bytes()
 }
 
 // visible replaces what a terminal or a reader could be deceived with: control

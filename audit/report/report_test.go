@@ -297,3 +297,21 @@ func TestColour(t *testing.T) {
 		t.Error("colour although none was asked for")
 	}
 }
+
+// A report as JSON says what it saw, but neither deceives a reader nor
+// commands a runner that prints it.
+func TestJSONIsHarmless(t *testing.T) {
+	seen := "a\u202eb ##[add-mask]c"
+	r := audit.NewReport(audit.Tool{}, 1, time.Now(), nil, nil, []audit.Finding{{Rule: "CHG-2.6a", Verdict: audit.Fail, Observed: seen}}, nil)
+	var b bytes.Buffer
+	if err := Write(&b, "json", r, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.Contains(text, "\u202e") || strings.Contains(text, "##[") {
+		t.Errorf("printed %s", text)
+	}
+	var back audit.Report
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Findings[0].Observed != seen {
+		t.Errorf("%v, %+v", err, back.Findings)
+	}
+}

@@ -55,6 +55,7 @@ func (h hadolint) settings(source string) Settings {
 	if h.NoFail {
 		s.FailOn = "never"
 	}
+	s.FailOnBy = source
 	return s
 }
 

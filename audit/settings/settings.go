@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ const maxDepth = 20
 type Settings struct {
 	RuleSet   int                       // 0: not set
 	FailOn    string                    // "" or a value of --fail-on
+	FailOnBy  string                    // the file or variable that says so
 	Target    string                    // stage of every Dockerfile that has it
 	Trusted   []string                  // registries and repositories
 	Minimal   []string                  // images known to have no shell
@@ -74,7 +76,7 @@ func Parse(name string, data []byte) (Settings, error) {
 	if err := decode(data, &f, true); err != nil {
 		return Settings{}, fmt.Errorf("read settings %s: %w", name, err)
 	}
-	s := Settings{RuleSet: f.Rules, FailOn: f.FailOn, Target: f.Target, Trusted: f.Trusted, Minimal: f.Minimal, Exclude: f.Exclude, Severity: f.Severity}
+	s := Settings{RuleSet: f.Rules, FailOn: f.FailOn, FailOnBy: name, Target: f.Target, Trusted: f.Trusted, Minimal: f.Minimal, Exclude: f.Exclude, Severity: f.Severity}
 	s.NoPragmas = f.Pragmas != nil && !*f.Pragmas
 	if f.Rules < 0 || f.Rules > audit.RuleSet {
 		return Settings{}, fmt.Errorf("read settings %s: rule set %d does not exist; the newest is %d", name, f.Rules, audit.RuleSet)
@@ -224,7 +226,7 @@ func (s *Settings) Merge(o Settings) {
 		s.RuleSet = o.RuleSet
 	}
 	if s.FailOn == "" {
-		s.FailOn = o.FailOn
+		s.FailOn, s.FailOnBy = o.FailOn, o.FailOnBy
 	}
 	if s.Target == "" {
 		s.Target = o.Target
@@ -251,7 +253,7 @@ func (s Settings) Apply(findings []audit.Finding, rules []audit.Rule, now time.T
 	for _, r := range rules {
 		byID[r.ID] = r
 	}
-	var notes []string
+	notes := s.strangers(rules)
 	for i := range findings {
 		f := &findings[i]
 		rule := byID[f.Rule]
@@ -265,6 +267,21 @@ func (s Settings) Apply(findings []audit.Finding, rules []audit.Rule, now time.T
 		}
 		if note := s.waive(f, rule, now); note != "" {
 			notes = append(notes, note)
+		}
+	}
+	return notes
+}
+
+// strangers notes the ids of ours that no rule has: a waiver that is misspelt
+// waives nothing.
+func (s Settings) strangers(rules []audit.Rule) []string {
+	var notes []string
+	for _, ig := range s.Ignore {
+		for _, id := range ig.IDs {
+			known := !strings.HasPrefix(strings.ToUpper(id), "CHG-") || slices.ContainsFunc(rules, func(r audit.Rule) bool { return r.Matches(id) })
+			if !known {
+				notes = append(notes, fmt.Sprintf("%s: there is no rule %s, so nothing is waived by it", ig.Source, id))
+			}
 		}
 	}
 	return notes

@@ -64,7 +64,7 @@ func TestIgnoresCoverWhatTheyName(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %d accepted, want %d", text, got, want)
 		}
-		if expired := strings.Contains(text, "11-21"); expired != (len(notes) == 1) {
+		if noted := strings.Contains(text, "11-21") || strings.Contains(text, "9.9z"); noted != (len(notes) == 1) {
 			t.Errorf("%s: notes %q", text, notes)
 		}
 		if list[2].Waiver != nil {
@@ -138,6 +138,37 @@ func TestBaselineAcceptsWhatItKnows(t *testing.T) {
 	}
 	if _, err := ParseBaseline("b", []byte(`{"version": 7}`)); err == nil {
 		t.Error("a baseline of another version was read")
+	}
+}
+
+// A baseline survives what does not change a finding: other lines above it, and
+// in an image the digest of the layer.
+func TestBaselineSurvivesMoves(t *testing.T) {
+	a := audit.Artifact{Kind: audit.Dockerfile, Name: "Dockerfile"}
+	at := func(line int, seen string) audit.Finding {
+		return audit.Finding{Rule: "CHG-2.3a", Verdict: audit.Fail, Artifact: a, Locator: audit.Locator{Path: "Dockerfile", StartLine: line}, Observed: seen}
+	}
+	in := func(layer string) audit.Finding {
+		return audit.Finding{Rule: "CHG-2.6a", Verdict: audit.Fail, Locator: audit.Locator{Layer: layer, File: "/bin/su"}, Observed: "set-id"}
+	}
+	b := NewBaseline(audit.NewReport(audit.Tool{}, 1, now, nil, rules, []audit.Finding{at(3, "CMD, overridden on line 4"), in("sha256:a")}, nil))
+	list := []audit.Finding{at(7, "CMD, overridden on line 9"), in("sha256:b")}
+	if gone := b.Apply("base.json", list); gone != 0 || list[0].Waiver == nil || list[1].Waiver == nil {
+		t.Errorf("%d entries are gone: %+v", gone, list)
+	}
+	other := []audit.Finding{at(7, "CMD, overridden by another")}
+	if gone := b.Apply("base.json", other); gone != 2 || other[0].Waiver != nil {
+		t.Errorf("%d entries are gone: %+v", gone, other)
+	}
+}
+
+func TestMisspeltRulesAreNoted(t *testing.T) {
+	s, err := Parse("f.yaml", []byte("ignore:\n  - {rules: [CHG-9.9z, CHG-2.6a, CHG-2.6, DL9999], reason: r}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := s.Apply(broken(), rules, now); len(notes) != 1 || !strings.Contains(notes[0], "CHG-9.9z") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -121,6 +121,9 @@ func runAudit(ctx context.Context, f *cli.Frame, o *auditOptions, args []string)
 	}
 	rules := catalog.Rules()
 	all.notes = append(all.notes, o.settings.Apply(all.findings, rules, f.Now())...)
+	if s := o.settings; o.failOn == "" && s.FailOn != "" {
+		all.notes = append(all.notes, fmt.Sprintf("%s: the threshold is %s", s.FailOnBy, s.FailOn))
+	}
 	audit.SortFindings(all.findings)
 	if err := o.applyBaseline(&all); err != nil {
 		return err
