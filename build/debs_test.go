@@ -21,11 +21,20 @@ import (
 // what a definition says of them.
 func beside(t *testing.T, packages ...debtest.Package) (files map[string]string, text string) {
 	t.Helper()
+	var list [][]byte
+	for _, p := range packages {
+		list = append(list, p.Build(t))
+	}
+	return besideData(t, list...)
+}
+
+// besideData is beside for files that may be no packages.
+func besideData(t *testing.T, list ...[]byte) (files map[string]string, text string) {
+	t.Helper()
 	dir := t.TempDir()
 	files = map[string]string{}
 	text = "debs:\n"
-	for i, p := range packages {
-		data := p.Build(t)
+	for i, data := range list {
 		sum := sha256.Sum256(data)
 		name := fmt.Sprintf("own-%d.deb", i)
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {

@@ -3,6 +3,7 @@ package spec_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		"drop everything":      {head + "drop: [\"**\"]", "may not match everything"},
 		"drop outside":         {head + "drop: [../x]", "bad pattern"},
 		"alias":                {"name: &a x\npackages: *a", "anchors and aliases are not supported"},
+		"merge key":            {head + "probe: {<<: {tls: true}}", `unknown key "<<"`},
 		"two documents":        {head + "---\nname: y", "more than one document"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,6 +131,29 @@ func TestErrorsSayWhere(t *testing.T) {
 				t.Errorf("error %v has no place", err)
 			}
 		})
+	}
+}
+
+// TestBombs are definitions that would grow, or be deep, without end.
+func TestBombs(t *testing.T) {
+	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"
+	for c := 'b'; c < 'l'; c++ {
+		laughs += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 9), ", "))
+	}
+	for name, tc := range map[string]struct{ in, want string }{
+		"laughs": {laughs + "name: x\npackages: *k\n", "x.yaml:"},
+		"deep":   {"name: " + strings.Repeat("[", 500_000), "x.yaml:"},
+		"deeper": {"packages: " + strings.Repeat("{a: ", 200_000), "x.yaml:"},
+		"large":  {"name: x\npackages: [tzdata]\n#" + strings.Repeat("x", spec.MaxDefinition), "bytes, at most 1048576"},
+	} {
+		start := time.Now()
+		_, err := spec.Parse("x.yaml", []byte(tc.in))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error = %.200v, want it to say %q", name, err, tc.want)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: it takes %v to refuse", name, took)
+		}
 	}
 }
 
