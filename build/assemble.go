@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,10 @@ type Options struct {
 	// Base is the verified image that the definition starts from, if it does.
 	Base   *Base
 	Rehash bool // hash every byte taken from the cache, however often it was
+	// Hold bounds what of the packages is kept in memory between unpacking them
+	// and writing layers, in bytes; what does not fit is read again. Zero means 64
+	// MiB, less than zero nothing.
+	Hold int64
 
 	by    codec // of layers
 	store *store
@@ -145,6 +150,13 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	if o.Platforms, err = choosePlatforms(d, o.Platforms); err != nil {
 		return nil, err
 	}
+	if l.Only != nil {
+		for _, p := range o.Platforms {
+			if !slices.Contains(l.Only, p) {
+				return nil, fmt.Errorf("build %s for %s: %w", d.Name, p, ErrStaleLock)
+			}
+		}
+	}
 	if o.Program == "" {
 		return assemble(ctx, d, l, o)
 	}
@@ -165,7 +177,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 // assemble makes a result of segments.
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
 	o.room = &atomic.Int64{}
-	o.room.Store(maxHeld)
+	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.store = &store{Cache: o.Cache, by: o.by, made: &sync.Map{}}
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group

@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// maxHeld bounds the blocks that one composition keeps in memory, in bytes.
-const maxHeld = 64 << 20
+// defaultHold is how much of the blocks one composition keeps in memory, in
+// bytes.
+const defaultHold = 64 << 20
 
 // tarBlock is a piece of a segment: tar bytes and what they are compressed to.
 // Pieces of a program that is embedded compressed have no tar bytes: they are
@@ -22,7 +23,7 @@ type tarBlock struct {
 // so that it is written once, as a part of the layer, and never read. A segment
 // that there is no room for, or that comes from the cache, has none.
 type blocks struct {
-	room *atomic.Int64 // bytes left of maxHeld, for all segments of a composition
+	room *atomic.Int64 // bytes left of Options.Hold, for all segments of a composition
 
 	mu   sync.Mutex
 	list []tarBlock

@@ -271,3 +271,27 @@ func TestFullDiskIsAnErrorAndLeavesNothing(t *testing.T) {
 		t.Error("PutRecord succeeds without a place to write")
 	}
 }
+
+// A part of a blob has a digest of its own, and damage to it loses the blob.
+func TestCopyPart(t *testing.T) {
+	c := open(t)
+	data := []byte("before" + "the part" + "after")
+	d, err := c.Put(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := cache.Sum([]byte("the part"))
+	var out bytes.Buffer
+	if err := c.CopyPart(&out, d, 6, 8, want); err != nil || out.String() != "the part" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if !c.Contains(d, 19) || c.Contains(d, 20) || c.Contains(want, 1) || c.Contains("", 0) {
+		t.Error("Contains is wrong about sizes")
+	}
+	if err := c.CopyPart(io.Discard, d, 15, 8, want); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another part: %v, want %v", err, fs.ErrNotExist)
+	}
+	if c.Contains(d, 1) {
+		t.Error("the blob is still there")
+	}
+}
