@@ -19,6 +19,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	frame := cli.System(version)
-	code := cli.Run(ctx, frame, auditor.New(frame, auditor.Beside(frame)), os.Args[1:])
+	companions := auditor.Beside(frame)
+	code := cli.Run(ctx, frame, auditor.New(frame, companions), os.Args[1:])
+	companions.Close()
 	os.Exit(code)
 }

@@ -1,6 +1,6 @@
-// Command hardstand-compose reads a Compose file for hardstand-audit, which
-// would start more slowly with the library that does it. It answers the one
-// request on its standard input, and opens no file.
+// Command hardstand-compose reads Compose files for hardstand-audit, which
+// would start more slowly with the library that does it. It answers the requests
+// on its standard input, one a line, and opens no file.
 package main
 
 import (

@@ -310,3 +310,42 @@ func copyFile(t *testing.T, from, to, name string) {
 		t.Fatal(err)
 	}
 }
+
+// TestComposeIsStartedOnce audits a repository of many Compose files: the
+// program that reads them stays, also behind one it cannot read.
+func TestComposeIsStartedOnce(t *testing.T) {
+	dir, files := executables(t), map[string]string{}
+	for i := range 20 {
+		files[fmt.Sprintf("s%d/compose.yaml", i)] = repository["compose.yaml"]
+	}
+	files["s3/compose.yaml"] = "services: {web: {image: [1]}}\n"
+	work, some := lay(t, files), t.TempDir()
+	for _, name := range []string{"hardstand", "hardstand-audit"} {
+		copyFile(t, dir, some, name)
+	}
+	copyFile(t, dir, some, "hardstand-compose")
+	if err := os.Rename(filepath.Join(some, "hardstand-compose"), filepath.Join(some, "real")); err != nil {
+		t.Fatal(err)
+	}
+	counting := fmt.Sprintf("#!/bin/sh\necho x >>%s/starts\nexec %s/real\n", work, some)
+	if err := os.WriteFile(filepath.Join(some, "hardstand-compose"), []byte(counting), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	list, code, stderr := audited(t, some, work, ".")
+	if code != 1 || !strings.Contains(stderr, "s3/compose.yaml") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	for i := range 20 {
+		name, want := fmt.Sprintf("s%d/compose.yaml", i), "fail"
+		if i == 3 {
+			want = ""
+		}
+		if v := verdictOf(list, "CHG-3.3r", name); v != want {
+			t.Errorf("%s: %q, want %q", name, v, want)
+		}
+	}
+	starts, err := os.ReadFile(filepath.Join(work, "starts"))
+	if err != nil || string(starts) != "x\n" {
+		t.Errorf("started %d times: %v", strings.Count(string(starts), "x"), err)
+	}
+}

@@ -64,3 +64,59 @@ func TestCompanionIsEnded(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// TestCompanionStays: one process answers many questions, and another one
+// takes over where it ended, was too slow or said too much.
+func TestCompanionStays(t *testing.T) {
+	starts := filepath.Join(t.TempDir(), "starts")
+	t.Setenv("SECRET", "value")
+	companion(t, "test-lines", `echo x >>`+starts+`
+while read -r line; do
+	case $line in
+	end) exit 1 ;;
+	slow) exec sleep 60 ;;
+	long) echo 0123456789012345678901234567890123456789 ;;
+	*) echo "got $line$SECRET" ;;
+	esac
+done`)
+	c := &Companion{Executable: "test-lines", Env: []string{"PATH=" + os.Getenv("PATH")}, MaxAnswer: 30, Stderr: os.Stderr, Within: 10 * time.Second}
+	defer c.Close()
+	started := func(want int) {
+		t.Helper()
+		data, err := os.ReadFile(starts)
+		if err != nil || strings.Count(string(data), "x") != want {
+			t.Errorf("%d starts, want %d: %v", strings.Count(string(data), "x"), want, err)
+		}
+	}
+	answers := func() {
+		t.Helper()
+		for _, text := range []string{"a", "b"} {
+			if out, err := c.Ask(t.Context(), []byte(text)); err != nil || string(out) != "got "+text {
+				t.Errorf("%s: %q, %v", text, out, err)
+			}
+		}
+	}
+	answers()
+	started(1)
+	for i, tt := range []struct{ request, want string }{{"end", "ended without an answer"}, {"long", "more than 30 bytes"}} {
+		if out, err := c.Ask(t.Context(), []byte(tt.request)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %q, %v", tt.request, out, err)
+		}
+		answers()
+		started(i + 2)
+	}
+	c.Within = 100 * time.Millisecond
+	if out, err := c.Ask(t.Context(), []byte("slow")); err == nil || !strings.Contains(err.Error(), "took more than") {
+		t.Errorf("slow: %q, %v", out, err)
+	}
+	c.Within = 10 * time.Second
+	answers()
+	process := c.running.cmd
+	c.Close()
+	if process.ProcessState == nil || c.running != nil {
+		t.Error("it runs on after Close")
+	}
+	if _, err := (&Companion{Executable: "test-none"}).Ask(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "installed together") {
+		t.Errorf("a companion that is not there: %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -20,30 +21,41 @@ type answer struct {
 	Error   string  `json:"error,omitempty"` // about the file
 }
 
-// Serve answers one request. An error is about the streams; what is wrong with
-// the file is in the answer.
+// Serve answers requests, each a line, until the input ends. An error is about
+// the streams; what is wrong with a file is in its answer.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, read Reader) error {
-	data, err := io.ReadAll(io.LimitReader(in, maxWire+1))
-	if err != nil {
-		return fmt.Errorf("read request: %w", err)
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 0, 64<<10), maxWire)
+	for lines.Scan() {
+		r, err := request(lines.Bytes())
+		if err != nil {
+			return fmt.Errorf("read request: %w", err)
+		}
+		var a answer
+		if a.Project, err = read(ctx, r); err != nil {
+			a.Error = err.Error()
+		}
+		if err := json.NewEncoder(out).Encode(a); err != nil {
+			return err
+		}
 	}
-	if len(data) > maxWire {
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return fmt.Errorf("read request: it has more than %d bytes", maxWire)
 	}
+	return lines.Err()
+}
+
+func request(data []byte) (Request, error) {
 	var r Request
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // a size is a whole number, and stays one
 	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("read request: %w", err)
+		return r, err
 	}
 	for key, v := range r.Model {
 		r.Model[key] = numbers(v)
 	}
-	var a answer
-	if a.Project, err = read(ctx, r); err != nil {
-		a.Error = err.Error()
-	}
-	return json.NewEncoder(out).Encode(a)
+	return r, nil
 }
 
 // Asking returns a reader that asks what Serve answers.

@@ -20,6 +20,7 @@ import (
 type Companions struct {
 	Compose compose.Reader // reads Compose files
 	Reach   reach.Analyser // looks for vulnerable Go code
+	Close   func()         // ends what runs; nil where nothing does
 }
 
 // New returns the command tree.
@@ -43,20 +44,18 @@ const (
 )
 
 // Beside asks the executables beside this one, and looks for them nowhere else.
+// The one for Compose files stays for the next file.
 func Beside(f *cli.Frame) Companions {
-	ask := func(ctx context.Context, q cli.Question) ([]byte, error) {
-		out, code, err := cli.AskQuestion(ctx, f, q)
-		if err == nil && code != cli.ExitDone {
-			err = fmt.Errorf("run %s: it ended with %d", q.Executable, code)
-		}
-		return out, err
-	}
+	composer := &cli.Companion{Executable: cli.ComposeExecutable, Env: []string{}, Within: composeTime, Stderr: f.Stderr}
 	return Companions{
-		Compose: compose.Asking(func(ctx context.Context, request []byte) ([]byte, error) {
-			return ask(ctx, cli.Question{Executable: cli.ComposeExecutable, Input: request, Env: []string{}, Within: composeTime})
-		}),
+		Compose: compose.Asking(composer.Ask),
 		Reach: reach.Asking(func(ctx context.Context, request []byte, env []string) ([]byte, error) {
-			return ask(ctx, cli.Question{Executable: cli.ReachExecutable, Input: request, Env: env, MaxAnswer: reach.MaxAnswer, Within: reachTime})
+			out, code, err := cli.AskQuestion(ctx, f, cli.Question{Executable: cli.ReachExecutable, Input: request, Env: env, MaxAnswer: reach.MaxAnswer, Within: reachTime})
+			if err == nil && code != cli.ExitDone {
+				err = fmt.Errorf("run %s: it ended with %d", cli.ReachExecutable, code)
+			}
+			return out, err
 		}),
+		Close: composer.Close,
 	}
 }

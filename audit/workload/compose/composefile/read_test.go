@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,10 +78,23 @@ func TestAsking(t *testing.T) {
 }
 
 func TestServeRefusesWhatIsNoRequest(t *testing.T) {
-	for _, in := range []string{"", "[]", `{"model": 1}`, `{"name": "x"`} {
+	for _, in := range []string{"\n", "[]", `{"model": 1}`, `{"name": "x"`, "{}\n[]\n"} {
 		if err := compose.Serve(t.Context(), bytes.NewReader([]byte(in)), &bytes.Buffer{}, composefile.Read); err == nil {
 			t.Errorf("%q is answered", in)
 		}
+	}
+}
+
+// TestServeGoesOn: a file that is wrong is answered, and so is the next one.
+func TestServeGoesOn(t *testing.T) {
+	var out bytes.Buffer
+	in := `{"name":"x","model":{"services":{"a":{"image":[1]}}}}` + "\n" + `{"name":"x","model":{"services":{"a":{"image":"b"}}}}` + "\n"
+	if err := compose.Serve(t.Context(), strings.NewReader(in), &out, composefile.Read); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"error":`) || strings.Contains(lines[1], `"error":`) || !strings.Contains(lines[1], `"image":"b"`) {
+		t.Errorf("answers %q", lines)
 	}
 }
 
@@ -93,8 +107,13 @@ func FuzzServe(f *testing.F) {
 	f.Add([]byte(`{"name":"x","model":{"services":{"a":{"image":"x","cpus":0.5,"ports":[80]}}},"interpolate":true,"env":{"A":"b"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var out bytes.Buffer
-		if err := compose.Serve(t.Context(), bytes.NewReader(data), &out, composefile.Read); err == nil && !json.Valid(out.Bytes()) {
-			t.Errorf("answered %q", out.Bytes())
+		if err := compose.Serve(t.Context(), bytes.NewReader(data), &out, composefile.Read); err != nil {
+			return
+		}
+		for line := range bytes.Lines(out.Bytes()) {
+			if !json.Valid(line) {
+				t.Errorf("answered %q", out.Bytes())
+			}
 		}
 	})
 }
