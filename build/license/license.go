@@ -48,7 +48,9 @@ func Parse(data []byte) Info {
 		if e == nil {
 			return
 		}
-		expressions[e.spdx()] = true
+		for _, term := range e.terms() {
+			expressions[term.spdx()] = true
+		}
 		for _, n := range e.all() {
 			names[n] = true
 		}
@@ -168,6 +170,18 @@ func join(word string, list ...*expression) *expression {
 		return list[0]
 	}
 	return &expression{word: word, of: list}
+}
+
+// terms are what "and" joins, at whatever depth.
+func (e *expression) terms() []*expression {
+	if e.word != "AND" {
+		return []*expression{e}
+	}
+	var list []*expression
+	for _, o := range e.of {
+		list = append(list, o.terms()...)
+	}
+	return list
 }
 
 func (e *expression) all() []string {

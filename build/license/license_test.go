@@ -30,6 +30,8 @@ func TestParse(t *testing.T) {
 			license.Info{Names: []string{"Artistic", "GPL-2+", "ISC"}, Expression: "(GPL-2.0-or-later OR Artistic-1.0-Perl) AND ISC"}},
 		"alternatives_of_one_file": {machine + "\nFiles: a\nLicense: LGPL-2.1 or MPL-1.1\n\nFiles: b\nLicense: Zlib\n",
 			license.Info{Names: []string{"LGPL-2.1", "MPL-1.1", "Zlib"}, Expression: "(LGPL-2.1-only OR MPL-1.1) AND Zlib"}},
+		"terms_once": {machine + "\nFiles: a\nLicense: ISC and Expat\n\nFiles: b\nLicense: ISC and Zlib\n",
+			license.Info{Names: []string{"Expat", "ISC", "Zlib"}, Expression: "ISC AND MIT AND Zlib"}},
 		"exception": {machine + "\nFiles: *\nLicense: GPL-2+ with OpenSSL exception\n",
 			license.Info{Names: []string{"GPL-2+ with OpenSSL exception"}, Expression: "LicenseRef-debian-GPL-2--with-OpenSSL-exception"}},
 		"texts_elsewhere": {machine + "\nFiles: *\nLicense: GPL-3+\n\nLicense: BSD-3-clause\n the text of one that no file has\n",
