@@ -27,7 +27,7 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "8"
+const transformVersion = "9"
 
 // segment is a rootfs.Segment and where its bytes are.
 type segment struct {
