@@ -1,9 +1,11 @@
 package scan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,8 +84,12 @@ func SARIF(r *Report) ([]byte, error) {
 	}
 	run.Invocations = []sarifInvocation{call}
 	known := map[string]bool{}
-	for i := range r.Findings {
-		f := &r.Findings[i]
+	shown := severest(r.Findings, maxResults)
+	if left := len(r.Findings) - len(shown); left > 0 {
+		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifMessage{
+			fmt.Sprintf("%d of %d results are left out, the least severe ones: GitHub takes %d", left, len(r.Findings), maxResults)}})
+	}
+	for _, f := range shown {
 		if !known[f.ID] {
 			known[f.ID] = true
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule(f))
@@ -97,17 +103,54 @@ func SARIF(r *Report) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-func rule(f *Finding) sarifRule {
-	score := f.Rating.Score
-	if score == 0 {
-		score = map[Severity]float64{Critical: 9.5, High: 8, Medium: 5.5, Low: 2}[f.effective()]
+// maxResults is how many results GitHub takes in a run; it refuses a file with
+// more.
+const maxResults = 25_000
+
+// severest returns at most limit findings in their order. What refuses stays
+// first, then what nobody excused, then by severity.
+func severest(list []Finding, limit int) []*Finding {
+	order := make([]int, len(list))
+	for i := range order {
+		order[i] = i
 	}
+	if len(list) > limit {
+		rank := func(f *Finding) float64 {
+			n := score(f)
+			if len(f.Refused) > 0 {
+				n += 200
+			}
+			if !f.Excused() {
+				n += 100
+			}
+			return n
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank(&list[b]), rank(&list[a])) })
+		order = order[:limit]
+		slices.Sort(order)
+	}
+	kept := make([]*Finding, len(order))
+	for i, n := range order {
+		kept[i] = &list[n]
+	}
+	return kept
+}
+
+// score is the finding's base score, or one of its severity.
+func score(f *Finding) float64 {
+	if f.Rating.Score != 0 {
+		return f.Rating.Score
+	}
+	return map[Severity]float64{Critical: 9.5, High: 8, Medium: 5.5, Low: 2}[f.effective()]
+}
+
+func rule(f *Finding) sarifRule {
 	text := f.Summary
 	if text == "" {
 		text = f.ID + " in " + f.Package.Name
 	}
 	return sarifRule{ID: f.ID, Short: sarifMessage{text}, HelpURI: "https://osv.dev/vulnerability/" + f.ID, Properties: map[string]any{
-		"security-severity": strconv.FormatFloat(score, 'f', 1, 64), "tags": []string{"security", "vulnerability"},
+		"security-severity": strconv.FormatFloat(score(f), 'f', 1, 64), "tags": []string{"security", "vulnerability"},
 	}}
 }
 

@@ -1,0 +1,43 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestSARIFKeepsGitHubsLimit: over the limit the mildest findings are left
+// out, and that is said.
+func TestSARIFKeepsGitHubsLimit(t *testing.T) {
+	r := &Report{Tool: "hardstand 1", Target: "x"}
+	for i := range maxResults + 10 {
+		f := Finding{ID: fmt.Sprintf("CVE-2026-%d", i), Rating: Rating{Severity: Low, Score: 2}}
+		if i >= maxResults {
+			f.Rating = Rating{Severity: Critical, Score: 9.8}
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	data, err := SARIF(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log sarifLog
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&log); err != nil {
+		t.Fatal(err)
+	}
+	run := log.Runs[0]
+	severe := 0
+	for _, rule := range run.Tool.Driver.Rules {
+		if rule.Properties["security-severity"] == "9.8" {
+			severe++
+		}
+	}
+	if len(run.Results) != maxResults || len(run.Tool.Driver.Rules) != maxResults || severe != 10 {
+		t.Errorf("%d results, %d rules, %d of 10 critical ones", len(run.Results), len(run.Tool.Driver.Rules), severe)
+	}
+	if n := run.Invocations[0].Notifications; len(n) != 1 || !strings.HasPrefix(n[0].Message.Text, "10 of 25010 results are left out") {
+		t.Errorf("notifications %v", n)
+	}
+}
