@@ -48,22 +48,19 @@ func parse(data []byte) (*Result, error) {
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("more than %d bytes", MaxFile)
 	}
-	var shape struct {
-		Matches       json.RawMessage `json:"matches"`
-		Descriptor    json.RawMessage `json:"descriptor"`
-		SchemaVersion json.RawMessage `json:"SchemaVersion"`
-		ArtifactName  json.RawMessage `json:"ArtifactName"`
-		Results       json.RawMessage `json:"results"`
-	}
+	// By the names as they are written: for encoding/json trivy's Results are
+	// osv-scanner's results, and a result read as another scanner's is empty.
+	var shape map[string]json.RawMessage
 	if err := json.Unmarshal(data, &shape); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is no JSON of grype, trivy or osv-scanner: %w", err)
 	}
+	list := func(key string) bool { return strings.HasPrefix(string(shape[key]), "[") }
 	switch {
-	case shape.Matches != nil && shape.Descriptor != nil:
+	case list("matches") && shape["descriptor"] != nil:
 		return grype(data)
-	case shape.SchemaVersion != nil && shape.ArtifactName != nil:
+	case shape["SchemaVersion"] != nil && shape["ArtifactName"] != nil:
 		return trivy(data)
-	case shape.Results != nil:
+	case list("results") && shape["Results"] == nil:
 		return osvScanner(data)
 	}
 	return nil, errors.New("it is no JSON of grype, trivy or osv-scanner")
@@ -195,7 +192,7 @@ func osvScanner(data []byte) (*Result, error) {
 			Source struct {
 				Path string `json:"path"`
 			} `json:"source"`
-			Packages []struct {
+			Packages *[]struct {
 				Package struct {
 					Name      string `json:"name"`
 					Version   string `json:"version"`
@@ -209,8 +206,11 @@ func osvScanner(data []byte) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Scanner: "osv-scanner"}
-	for _, res := range doc.Results {
-		for _, p := range res.Packages {
+	for i, res := range doc.Results {
+		if res.Packages == nil {
+			return nil, fmt.Errorf("result %d names no packages, as those of osv-scanner do", i+1)
+		}
+		for _, p := range *res.Packages {
 			r.Packages++
 			pkg := inventory.Package{Ecosystem: p.Package.Ecosystem, Name: p.Package.Name, Version: p.Package.Version, Path: res.Source.Path,
 				PURL: fmt.Sprintf("pkg:generic/%s@%s", p.Package.Name, p.Package.Version)}
