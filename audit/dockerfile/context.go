@@ -39,6 +39,8 @@ type buildContext struct {
 	noRequirements map[string]bool
 	fsys           fs.FS
 	notes          []string
+	// above is what the patterns said of a directory, for what lies in it.
+	above map[string]patternmatcher.MatchInfo
 }
 
 // valuable is a file that an intruder would like, and why.
@@ -48,7 +50,7 @@ type valuable struct{ path, what string }
 // file counts as sent when the builder could see it. Symbolic links are not
 // followed, as the builder does not follow them either.
 func walkContext(in Input) (*buildContext, error) {
-	bc := &buildContext{artifact: audit.Artifact{Kind: audit.Context, Name: in.ContextName}, ignored: map[string]bool{}, all: map[string]bool{}, noRequirements: map[string]bool{}, fsys: in.Context}
+	bc := &buildContext{artifact: audit.Artifact{Kind: audit.Context, Name: in.ContextName}, ignored: map[string]bool{}, all: map[string]bool{}, noRequirements: map[string]bool{}, fsys: in.Context, above: map[string]patternmatcher.MatchInfo{}}
 	if bc.artifact.Name == "" {
 		bc.artifact.Name = "."
 	}
@@ -136,7 +138,7 @@ func openRegular(fsys fs.FS, name string) (fs.File, error) {
 
 // visitDir skips directories that cannot hold a sent file.
 func (bc *buildContext) visitDir(p string) error {
-	excluded := bc.excluded(p)
+	excluded := bc.walked(p, true)
 	if what := valuableDir(path.Base(p)); what != "" {
 		if excluded && !bc.matcher.Exclusions() {
 			bc.hidden++
@@ -156,7 +158,7 @@ func (bc *buildContext) visitDir(p string) error {
 func (bc *buildContext) visit(p string) {
 	bc.all[p] = true
 	what := valuableFile(path.Base(p))
-	if bc.excluded(p) {
+	if bc.walked(p, false) {
 		bc.ignored[p] = true
 		if what != "" {
 			bc.hidden++
@@ -184,12 +186,38 @@ func (bc *buildContext) requires(p string) bool {
 	return err != nil || strings.Contains(string(data), "require")
 }
 
+// walked is excluded for a path that the walk is at: what was found of its
+// directory is used again, as in BuildKit's own walk.
+func (bc *buildContext) walked(p string, dir bool) bool {
+	if len(bc.patterns) == 0 {
+		return false
+	}
+	ok, info, err := bc.matcher.MatchesUsingParentResults(p, bc.above[path.Dir(p)])
+	if dir && err == nil {
+		bc.above[p] = info
+	}
+	return err == nil && ok
+}
+
+// excluded reports whether the patterns keep a path away, one directory after
+// the other, as a walk comes to it.
 func (bc *buildContext) excluded(p string) bool {
 	if len(bc.patterns) == 0 {
 		return false
 	}
-	ok, err := bc.matcher.MatchesOrParentMatches(p)
-	return err == nil && ok
+	var info patternmatcher.MatchInfo
+	for i := 0; ; i++ {
+		end := strings.IndexByte(p[i:], '/')
+		here := p
+		if end >= 0 {
+			here = p[:i+end]
+		}
+		ok, next, err := bc.matcher.MatchesUsingParentResults(here, info)
+		if err != nil || end < 0 {
+			return err == nil && ok
+		}
+		info, i = next, i+end
+	}
 }
 
 // denyByDefault reports whether the ignore file lets nothing through that it

@@ -55,3 +55,37 @@ func TestIgnoreFileOfTheDockerfile(t *testing.T) {
 		}
 	}
 }
+
+// The walk and a question about a single path agree.
+func TestWalkMatchesLikeASingleQuestion(t *testing.T) {
+	files := fstest.MapFS{}
+	for _, p := range []string{"a", "src/a.go", "src/sub/b.go", "src/sub/keep/c", "node_modules/x/y", "docs/readme.md", ".git/config", "x/.env", "x/y/z.tmp"} {
+		files[p] = &fstest.MapFile{}
+	}
+	for _, patterns := range []string{"*\n!src", "**/*.go\n!src/sub", "src\n!src/sub/keep\nsrc/sub/keep/c", "**\n!docs/*.md", "node_modules\n.*\n**/*.tmp", "src/*\n!**/keep", "*/sub\n!src/sub/b.go", ""} {
+		files[".dockerignore"] = &fstest.MapFile{Data: []byte(patterns)}
+		bc, err := walkContext(Input{Context: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := map[string]bool{}
+		for _, p := range bc.files {
+			sent[p] = true
+		}
+		for p := range files {
+			if p != ".git/config" && sent[p] == bc.excluded(p) { // of .git the walk keeps the directory only
+				t.Errorf("%q: %s is sent: %v, excluded: %v", patterns, p, sent[p], bc.excluded(p))
+			}
+		}
+	}
+	// BuildKit asks about a directory before its files, and does not look at an
+	// exception for what nothing has excluded yet.
+	files[".dockerignore"] = &fstest.MapFile{Data: []byte("**/*.go\n!src/sub")}
+	bc, err := walkContext(Input{Context: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bc.excluded("src/sub/b.go") || bc.excluded("src/sub/keep/c") {
+		t.Error("an exception for a directory lets its files through that a later look excludes")
+	}
+}
