@@ -272,6 +272,7 @@ func waitReady(t *testing.T, address string) {
 func TestCrash(t *testing.T) {
 	for _, postgres := range []bool{false, true} {
 		t.Run(fmt.Sprintf("postgres=%t", postgres), func(t *testing.T) {
+			t.Parallel() // most of it is waiting until what a killed collector was sending is sent again
 			args := []string{"run", "github.com/hardstand/hardstand/bench/collector", "-bin", program(t, "hardstand-collector"), "-only", "crash",
 				"-kills", "5", "-alarms", "2000", "-alarms-postgres", "2000", "-out", t.TempDir(), "-conns", "32", fmt.Sprintf("-sqlite=%t", !postgres), fmt.Sprintf("-postgres=%t", postgres)}
 			out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
