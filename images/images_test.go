@@ -210,7 +210,7 @@ const head = `# Images
 
 ` + "`hardstand images`" + ` lists these definitions, ` + "`hardstand build NAME`" + ` makes them. This file is
 written by ` + "`UPDATE=1 go test ./images`" + `; the sizes are measured, for amd64, by the
-end-to-end tests.
+end-to-end tests. [readme](readme) has a page for each.
 
 Every image runs as nonroot (65532) and has no shell, no package manager and no
 set-id file. Each comes in variants: ` + "`NAME-root`" + ` runs as root, ` + "`NAME-debug`" + ` has

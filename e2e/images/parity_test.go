@@ -193,6 +193,11 @@ func TestParity(t *testing.T) {
 			}
 			debug := open(t, layoutOf(t, name+"-debug"))
 			debug.check(t, name, "debug")
+			for n, id := range plain.config.RootFS.DiffIDs[:len(plain.layers)-2] { // below configuration and decoys
+				if debug.config.RootFS.DiffIDs[n] != id {
+					t.Errorf("layer %d of packages is not shared with the debug variant", n+1)
+				}
+			}
 			sameBut(t, debug, layoutOf(t, name+"-debug-root"))
 		})
 	}
