@@ -334,6 +334,9 @@ func TestEveryBlobDamagedHeals(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if len(data) == 0 { // of a suite without packages
+			return nil
+		}
 		data[len(data)/2] ^= 1
 		return os.WriteFile(p, data, 0o600)
 	})

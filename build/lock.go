@@ -9,6 +9,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/index"
 	"github.com/hardstand/hardstand/build/resolve"
 	"github.com/hardstand/hardstand/build/spec"
 )
@@ -131,13 +133,33 @@ type given struct {
 	local     []localDeb
 }
 
+// lockPlatform resolves for one platform, once more if an index that the cache
+// kept turns out to be damaged.
 func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform, given given) ([]*spec.Package, error) {
-	indexes := make([][]byte, len(releases))
+	packages, err := resolvePlatform(ctx, a, d, releases, p, given)
+	if !errors.Is(err, index.ErrDamaged) {
+		return packages, err
+	}
+	for _, r := range releases {
+		a.ForgetIndex(r, component, p.DebianArch())
+	}
+	return resolvePlatform(ctx, a, d, releases, p, given)
+}
+
+func resolvePlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, releases []*apt.Release, p spec.Platform, given given) ([]*spec.Package, error) {
+	indexes := make([]*index.Index, len(releases))
+	defer func() {
+		for _, x := range indexes {
+			if x != nil {
+				_ = x.Close() // opened for reading
+			}
+		}
+	}()
 	g, gctx := errgroup.WithContext(ctx)
 	for i, r := range releases {
 		g.Go(func() error {
 			var err error
-			indexes[i], err = a.Packages(gctx, r, component, p.DebianArch())
+			indexes[i], err = a.Index(gctx, r, component, p.DebianArch())
 			return err
 		})
 	}
@@ -146,12 +168,10 @@ func lockPlatform(ctx context.Context, a *apt.Archive, d *spec.Definition, relea
 	}
 	u := resolve.NewUniverse(p.DebianArch())
 	for i, r := range releases {
-		if err := u.Add(r.Suite, indexes[i]); err != nil {
-			return nil, err
-		}
+		u.AddIndex(r.Suite, indexes[i])
 	}
-	own, index := candidates(given.local, p)
-	if err := u.Replace(spec.Local, index); err != nil {
+	own, local := candidates(given.local, p)
+	if err := u.Replace(spec.Local, local); err != nil {
 		return nil, err
 	}
 	if err := u.Install(baseOwner, given.installed); err != nil {

@@ -11,18 +11,13 @@ package apt
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"path"
 	"strings"
 	"time"
-
-	"github.com/hardstand/hardstand/build/inflate"
-	"github.com/hardstand/hardstand/build/xz"
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/deb"
@@ -148,126 +143,6 @@ func (a *Archive) keysFor(suite string) (Keyring, error) {
 		return *a.keyring, nil
 	}
 	return DebianKeyring(suite)
-}
-
-// Packages fetches a suite's index of binary packages for an architecture and
-// returns it unpacked: control stanzas separated by blank lines.
-func (a *Archive) Packages(ctx context.Context, r *Release, component, arch string) ([]byte, error) {
-	name := component + "/binary-" + arch + "/Packages"
-	plain, ok := r.files[name]
-	packed, suffix, okPacked := r.packed(name)
-	if !ok || !okPacked {
-		return nil, fmt.Errorf("suite %s has no packages for %s", r.Suite, arch)
-	}
-	if plain.size > maxPackages {
-		return nil, fmt.Errorf("suite %s: index of %d bytes, at most %d", r.Suite, plain.size, maxPackages)
-	}
-	var urls []string
-	for _, m := range a.mirrors {
-		dir := m.root(ArchiveOf(r.Suite)) + "/dists/" + r.Suite + "/"
-		if r.ByHash {
-			urls = append(urls, dir+path.Dir(name)+"/by-hash/SHA256/"+string(packed.digest))
-		}
-		urls = append(urls, dir+name+suffix)
-	}
-	out, got, err := a.fetchIndex(ctx, urls, packed, suffix, plain.size, r.Suite+" "+arch)
-	if err != nil {
-		return nil, fmt.Errorf("suite %s: read %s: %w", r.Suite, name, err)
-	}
-	if got != plain.digest {
-		return nil, fmt.Errorf("suite %s: unpack %s: %w: want sha256:%s, got sha256:%s", r.Suite, name, cache.ErrDigest, plain.digest, got)
-	}
-	return out, nil
-}
-
-// fetchIndex finds an index of size bytes in the cache or fetches it there, and
-// unpacks it, as it comes in. It returns the index and its digest.
-func (a *Archive) fetchIndex(ctx context.Context, urls []string, f indexFile, suffix string, size int64, what string) ([]byte, cache.Digest, error) {
-	out := make([]byte, size)
-	if data, err := a.cache.Read(f.digest, f.size); err == nil {
-		a.progress(Progress{Name: what, Bytes: f.size, Total: f.size, Cached: true, Done: true})
-		digest, err := unpack(out, bytes.NewReader(data), suffix)
-		return out, digest, err
-	}
-	var digest cache.Digest
-	err := a.fetchFrom(ctx, urls, func(url string) error {
-		r, w := io.Pipe()
-		unpacked := make(chan error, 1)
-		go func() {
-			var err error
-			digest, err = unpack(out, r, suffix)
-			_, _ = io.Copy(io.Discard, r) // so that what is wrong with the download is said first
-			unpacked <- err
-		}()
-		err := a.fetchOnce(ctx, url, w, f.digest, f.size, what)
-		_ = w.CloseWithError(err)
-		if wrong := <-unpacked; err == nil && wrong != nil {
-			err = permanent(wrong)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	a.progress(Progress{Name: what, Total: f.size, Done: true})
-	return out, digest, nil
-}
-
-// packed finds the compressed form of an index. Gzip comes first: it unpacks
-// four times as fast as xz, which is all that some suites have.
-func (r *Release) packed(name string) (indexFile, string, bool) {
-	for _, suffix := range []string{".gz", ".xz"} {
-		if f, ok := r.files[name+suffix]; ok {
-			return f, suffix, true
-		}
-	}
-	return indexFile{}, "", false
-}
-
-// xzDictMax bounds the memory an xz stream may ask for.
-const xzDictMax = 64 << 20
-
-// unpackStep is how much is unpacked before it is hashed, in bytes.
-const unpackStep = 1 << 20
-
-// unpack unpacks an index to out, which it must fill, and hashes it at the same
-// time.
-func unpack(out []byte, r io.Reader, suffix string) (cache.Digest, error) {
-	var z io.ReadCloser
-	var err error
-	if suffix == ".xz" {
-		z, err = xz.NewReader(r, xzDictMax)
-	} else {
-		z, err = inflate.NewReader(r)
-	}
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = z.Close() }() // it was read to its end, or failed already
-	steps, sum := make(chan []byte, len(out)/unpackStep+1), make(chan cache.Digest)
-	go func() {
-		h := sha256.New()
-		for step := range steps {
-			h.Write(step)
-		}
-		sum <- cache.HashOf(h)
-	}()
-	for rest := out; len(rest) > 0 && err == nil; {
-		step := rest[:min(unpackStep, len(rest))]
-		if _, err = io.ReadFull(z, step); err == nil {
-			rest = rest[len(step):]
-			steps <- step
-		}
-	}
-	close(steps)
-	digest := <-sum
-	if err != nil {
-		return "", fmt.Errorf("shorter than the %d bytes announced: %w", len(out), err)
-	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1)); err != nil || n > 0 {
-		return "", errors.Join(fmt.Errorf("longer than the %d bytes announced", len(out)), err)
-	}
-	return digest, nil
 }
 
 // Deb is a package as a lock or an index names it.

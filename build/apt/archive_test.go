@@ -19,7 +19,6 @@ import (
 
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
-	"github.com/hardstand/hardstand/build/deb"
 	"github.com/hardstand/hardstand/build/debtest"
 )
 
@@ -71,11 +70,12 @@ func (c client) readAll(ctx context.Context, floor time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := c.Packages(ctx, r, "main", "amd64")
+	x, err := c.Index(ctx, r, "main", "amd64")
 	if err != nil {
 		return "", err
 	}
-	for s, err := range deb.Stanzas(data) {
+	defer x.Close() //nolint:errcheck // opened for reading
+	for s, err := range x.All() {
 		if err != nil {
 			return "", err
 		}
@@ -101,7 +101,7 @@ func (c client) readAll(ctx context.Context, floor time.Time) (string, error) {
 func (c client) trusted(t *testing.T) []string {
 	t.Helper()
 	var names []string
-	err := filepath.WalkDir(c.cache.Dir(), func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(c.cache.Dir(), "blobs"), func(p string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			names = append(names, d.Name())
 		}

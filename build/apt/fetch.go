@@ -196,7 +196,7 @@ func (a *Archive) fetchBlob(ctx context.Context, urls []string, want cache.Diges
 		a.progress(Progress{Name: name, Bytes: size, Total: size, Cached: true, Done: true})
 		return path, nil
 	}
-	err := a.fetchFrom(ctx, urls, func(url string) error { return a.fetchOnce(ctx, url, nil, want, size, name) })
+	err := a.fetchFrom(ctx, urls, func(url string) error { return a.fetchOnce(ctx, url, want, size, name) })
 	if err != nil {
 		return "", err
 	}
@@ -226,18 +226,14 @@ func (a *Archive) fetchFrom(ctx context.Context, urls []string, fetch func(url s
 	return fmt.Errorf("%w: %w", ErrGone, err)
 }
 
-// fetchOnce downloads a file into the cache, and to also if that is not nil.
-func (a *Archive) fetchOnce(ctx context.Context, url string, also io.Writer, want cache.Digest, size int64, name string) error {
+// fetchOnce downloads a file into the cache.
+func (a *Archive) fetchOnce(ctx context.Context, url string, want cache.Digest, size int64, name string) error {
 	w, err := a.cache.Create()
 	if err != nil {
 		return permanent(err)
 	}
 	defer w.Abort()
-	var to io.Writer = w
-	if also != nil {
-		to = io.MultiWriter(w, also)
-	}
-	err = a.download(ctx, url, to, size, 0, func(n int64) { a.progress(Progress{Name: name, Bytes: n, Total: size}) })
+	err = a.download(ctx, url, w, size, 0, func(n int64) { a.progress(Progress{Name: name, Bytes: n, Total: size}) })
 	if err != nil {
 		a.progress(Progress{Name: name, Bytes: -w.Size(), Total: size})
 		return err

@@ -82,6 +82,7 @@ type Suite struct {
 	NoByHash   bool
 	XZ         bool // the index as Packages.xz only, as Debian's smaller suites have it
 	Unsigned   bool
+	Lie        int64 // added to the size that is signed for the unpacked index
 	// Architectures is what the suite has indexes for; none means Architectures.
 	Architectures []string
 }
@@ -138,7 +139,11 @@ func (a *Archive) Add(t testing.TB, s Suite) {
 			if !s.NoByHash {
 				a.Files[dist+path.Dir(full)+"/by-hash/SHA256/"+sum] = data
 			}
-			fmt.Fprintf(&sums, " %s %d %s\n", sum, len(data), full)
+			size := int64(len(data))
+			if name == "Packages" && len(data) > 0 {
+				size += s.Lie
+			}
+			fmt.Fprintf(&sums, " %s %d %s\n", sum, size, full)
 		}
 	}
 	release := fmt.Sprintf("Origin: Test\nSuite: %s\nCodename: %s\nVersion: 13.1\nDate: %s\n", s.Name, s.Name, stamp(s.Date))

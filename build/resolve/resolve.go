@@ -52,7 +52,7 @@ func (e *UnsatisfiedError) Error() string {
 
 // Resolve returns the chosen packages in order of their names.
 func Resolve(u *Universe, r Request) ([]Choice, error) {
-	u.sort()
+	slices.Sort(u.suites)
 	s := &solver{universe: u, request: r, chosen: map[string]*selected{}}
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.For, err)
@@ -67,7 +67,11 @@ func Resolve(u *Universe, r Request) ([]Choice, error) {
 			goals = &goal{clause: c, next: goals}
 		}
 	}
-	if err := s.solve(goals); err != nil {
+	err := s.solve(goals)
+	if u.err != nil {
+		return nil, u.err
+	}
+	if err != nil {
 		return nil, err
 	}
 	choices := make([]Choice, 0, len(s.chosen))
@@ -160,7 +164,7 @@ func (s *solver) satisfied(g *goal) bool {
 		if c, ok := s.chosen[r.Name]; ok && r.Allows(c.pkg.Version) {
 			return true
 		}
-		for _, p := range s.universe.provides[r.Name] {
+		for _, p := range s.universe.providersOf(r.Name) {
 			if c, ok := s.chosen[p.pkg.Name]; ok && c.pkg == p.pkg && provides(p, r) {
 				return true
 			}
@@ -194,10 +198,10 @@ func (s *solver) candidates(r deb.Relation) ([]*Package, string) {
 			nearest = p
 		}
 	}
-	for _, p := range s.universe.packages[r.Name] {
+	for _, p := range s.universe.packagesNamed(r.Name) {
 		consider(p, r.Allows(p.Version))
 	}
-	for _, p := range s.universe.provides[r.Name] {
+	for _, p := range s.universe.providersOf(r.Name) {
 		consider(p.pkg, provides(p, r))
 	}
 	switch {
@@ -269,7 +273,7 @@ func (s *solver) clash(a, b *selected) (deb.Relation, bool) {
 		if r.Name == b.pkg.Name && r.Allows(b.pkg.Version) {
 			return r, true
 		}
-		for _, p := range s.universe.provides[r.Name] {
+		for _, p := range s.universe.providersOf(r.Name) {
 			if p.pkg == b.pkg && a.pkg.Name != b.pkg.Name && provides(p, r) {
 				return r, true
 			}

@@ -1,12 +1,14 @@
 package resolve_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/hardstand/hardstand/build/index"
 	"github.com/hardstand/hardstand/build/resolve"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
@@ -14,6 +16,7 @@ import (
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
 		"github.com/hardstand/hardstand/build/deb":     "stanzas, relations and version order",
+		"github.com/hardstand/hardstand/build/index":   "indexes that are not held",
 		"github.com/klauspost/compress/...":            "through build/deb",
 		"github.com/hardstand/hardstand/build/xz":      "through build/deb",
 		"github.com/hardstand/hardstand/build/inflate": "through build/deb",
@@ -89,11 +92,52 @@ func universe(t *testing.T, packages string, shuffle *rand.Rand) *resolve.Univer
 	for _, name := range suites {
 		list := text[name]
 		shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		if err := u.Add(name, []byte(strings.Join(list, "\n"))); err != nil {
-			t.Fatal(err)
-		}
+		add(t, u, name, []byte(strings.Join(list, "\n")), shuffle.IntN(2) == 0)
 	}
 	return u
+}
+
+// add adds a suite as it stands, or as an index that is kept elsewhere, which
+// must make no difference.
+func add(t *testing.T, u *resolve.Universe, suite string, text []byte, kept bool) {
+	t.Helper()
+	if !kept {
+		if err := u.Add(suite, text); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	var out bytes.Buffer
+	b := index.NewBuilder("amd64", &out)
+	if _, err := b.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	table, err := b.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.AddIndex(suite, index.New(table, bytes.NewReader(out.Bytes())))
+}
+
+// Resolving from a damaged index fails, whatever could be chosen without what
+// is damaged.
+func TestDamagedIndexIsAnError(t *testing.T) {
+	var out bytes.Buffer
+	b := index.NewBuilder("amd64", &out)
+	_, _ = b.Write([]byte("Package: aa\nVersion: 2\nArchitecture: all\n")) // Table has its error
+	table, err := b.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Bytes()[9] ^= 1
+	u := resolve.NewUniverse("amd64")
+	if err := u.Add("trixie", []byte("Package: aa\nVersion: 1\nArchitecture: all\n")); err != nil {
+		t.Fatal(err)
+	}
+	u.AddIndex("trixie-security", index.New(table, bytes.NewReader(out.Bytes())))
+	if got, err := resolve.Resolve(u, resolve.Request{For: "x", Want: []string{"aa"}}); !errors.Is(err, index.ErrDamaged) {
+		t.Errorf("chose %v, error %v, want ErrDamaged", got, err)
+	}
 }
 
 // Every case runs under several orders of the index, which must not matter.

@@ -7,27 +7,38 @@
 package resolve
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/hardstand/hardstand/build/deb"
+	"github.com/hardstand/hardstand/build/index"
 )
 
-// Universe is every package that could be chosen. Build it with Add.
+// Universe is every package that could be chosen. Build it with Add and
+// AddIndex.
 type Universe struct {
 	arch     string
 	suites   []string
-	packages map[string][]*Package // by name, highest version first
+	packages map[string][]*Package // by name
 	provides map[string][]provider // by virtual name
-	sorted   bool
+	indexes  []indexed
+	replaced map[string]bool // names whose packages in the indexes do not count
 	// installed are the packages that are there already.
 	installed []*Package
+	// What was looked up so far, in the order in which candidates are tried.
+	named     map[string][]*Package
+	providing map[string][]provider
+	err       error // the first that an index gave
+}
+
+// indexed is the index of a suite. Its packages are read when they are asked
+// for.
+type indexed struct {
+	suite string
+	*index.Index
+	read map[uint32]*Package
 }
 
 // Package is one candidate.
@@ -42,160 +53,68 @@ type provider struct {
 	version string // "" for an unversioned provide
 }
 
-// NewUniverse returns an empty universe for an architecture.
-func NewUniverse(arch string) *Universe {
-	return &Universe{arch: arch, packages: map[string][]*Package{}, provides: map[string][]provider{}}
-}
-
-// Add adds the packages of a suite's index. The universe keeps aliases of
-// data. A stanza that names no package is an error.
-func (u *Universe) Add(suite string, data []byte) error {
-	u.suites, u.sorted = append(u.suites, suite), false
-	found, err := u.read(suite, data)
-	if err != nil {
-		return fmt.Errorf("read index of %s: %w", suite, err)
-	}
-	if len(u.packages) == 0 { // the largest index comes first: growing the map costs more than filling it
-		n := 0
-		for _, list := range found {
-			n += len(list.packages)
-		}
-		u.packages = make(map[string][]*Package, n)
-	}
-	for _, list := range found {
-		for i, p := range list.packages {
-			if _, ok := u.packages[p.Name]; !ok {
-				u.packages[p.Name] = list.packages[i : i+1 : i+1] // most names have one version
-				continue
-			}
-			u.packages[p.Name] = append(u.packages[p.Name], p)
-		}
-		for _, p := range list.provides {
-			u.provides[p.name] = append(u.provides[p.name], p.provider)
-		}
-	}
-	return nil
-}
-
-// listed is what a part of an index says.
-type listed struct {
-	packages []*Package
-	provides []provided
-}
-
 type provided struct {
 	name string
 	provider
 }
 
-// partSize is how much of an index one goroutine reads at least, in bytes.
-const partSize = 1 << 20
-
-// read reads an index in parts, side by side.
-func (u *Universe) read(suite string, data []byte) ([]listed, error) {
-	var parts [][]byte
-	size := max(partSize, len(data)/runtime.GOMAXPROCS(0)+1)
-	for rest := data; len(rest) > 0; {
-		end := len(rest)
-		if size < len(rest) {
-			if i := bytes.Index(rest[size:], []byte("\n\n")); i >= 0 {
-				end = size + i + 2
-			}
-		}
-		parts, rest = append(parts, rest[:end]), rest[end:]
-	}
-	found, errs := make([]listed, len(parts)), make([]error, len(parts))
-	var wg sync.WaitGroup
-	for i, part := range parts {
-		wg.Go(func() { found[i], errs[i] = u.readPart(suite, part) })
-	}
-	wg.Wait()
-	if errors.Join(errs...) == nil {
-		return found, nil
-	}
-	all, err := u.readPart(suite, data) // so that the error counts lines from the start
-	return []listed{all}, err
+// NewUniverse returns an empty universe for an architecture.
+func NewUniverse(arch string) *Universe {
+	return &Universe{arch: arch, packages: map[string][]*Package{}, provides: map[string][]provider{}, replaced: map[string]bool{}}
 }
 
-func (u *Universe) readPart(suite string, data []byte) (listed, error) {
-	var l listed
-	var slab []Package // one allocation for many
+// AddIndex adds the packages of a suite's index, which must have been built for
+// the universe's architecture and stay open until everything is resolved.
+func (u *Universe) AddIndex(suite string, x *index.Index) {
+	u.suites = append(u.suites, suite)
+	u.indexes = append(u.indexes, indexed{suite, x, map[uint32]*Package{}})
+	u.forget()
+}
+
+// Add adds the packages of a suite's index. The universe keeps aliases of
+// data. A stanza that names no package is an error.
+func (u *Universe) Add(suite string, data []byte) error {
+	u.suites = append(u.suites, suite)
+	u.forget()
 	for s, err := range deb.Stanzas(data) {
 		if err != nil {
-			return listed{}, err
+			return fmt.Errorf("read index of %s: %w", suite, err)
 		}
-		p := Package{Suite: suite, Stanza: s}
-		provides, err := p.read(u.arch)
+		p, provides, err := u.parse(suite, s)
 		if err != nil {
-			return listed{}, err
+			return fmt.Errorf("read index of %s: %w", suite, err)
 		}
-		if p.Arch == "" {
+		if p == nil {
 			continue
 		}
-		if len(slab) == 0 {
-			slab = make([]Package, 1024)
-		}
-		kept := &slab[0]
-		slab, *kept = slab[1:], p
-		l.packages = append(l.packages, kept)
-		if provides == nil {
-			continue
-		}
-		clauses, err := deb.ParseRelations(string(provides), u.arch)
-		if err != nil {
-			return listed{}, fmt.Errorf("package %s: Provides: %w", p.Name, err)
-		}
-		for _, c := range clauses {
-			l.provides = append(l.provides, provided{c[0].Name, provider{kept, c[0].Version}})
+		u.packages[p.Name] = append(u.packages[p.Name], p)
+		for _, v := range provides {
+			u.provides[v.name] = append(u.provides[v.name], v.provider)
 		}
 	}
-	return l, nil
+	return nil
 }
 
-// read sets the fields that every candidate needs and returns Provides. The
-// architecture stays empty if it is another one.
-func (p *Package) read(arch string) (provides []byte, err error) {
-	var name, version, own []byte
-	for rest := []byte(p.Stanza); len(rest) > 0; {
-		line := rest
-		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-			line, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = nil
-		}
-		switch line[0] {
-		case 'P':
-			if value, ok := bytes.CutPrefix(line, []byte("Package: ")); ok {
-				name = value
-			} else if value, ok := bytes.CutPrefix(line, []byte("Provides: ")); ok {
-				provides = value
-			}
-		case 'V':
-			if value, ok := bytes.CutPrefix(line, []byte("Version: ")); ok {
-				version = value
-			}
-		case 'A':
-			if value, ok := bytes.CutPrefix(line, []byte("Architecture: ")); ok {
-				own = bytes.TrimSpace(value)
-			}
-		}
+// parse reads a package, which is nil if it is for another architecture, and
+// what it provides.
+func (u *Universe) parse(suite string, s deb.Stanza) (*Package, []provided, error) {
+	h, err := index.HeadOf(s, u.arch)
+	if err != nil || h.Arch == "" {
+		return nil, nil, err
 	}
-	switch string(own) {
-	case "all":
-		p.Arch = "all"
-	case arch:
-		p.Arch = arch
-	default:
-		return nil, nil
+	p := &Package{Name: h.Name, Version: h.Version, Arch: h.Arch, Suite: suite, Stanza: s}
+	if h.Provides == "" {
+		return p, nil, nil
 	}
-	p.Name, p.Version = string(bytes.TrimSpace(name)), string(bytes.TrimSpace(version))
-	if !deb.ValidName(p.Name) {
-		return nil, fmt.Errorf("bad package name %q", p.Name)
+	clauses, err := deb.ParseRelations(h.Provides, u.arch)
+	if err != nil {
+		return nil, nil, fmt.Errorf("package %s: Provides: %w", p.Name, err)
 	}
-	if !deb.ValidVersion(p.Version) {
-		return nil, fmt.Errorf("package %s: bad version %q", p.Name, p.Version)
+	var list []provided
+	for _, c := range clauses {
+		list = append(list, provided{c[0].Name, provider{p, c[0].Version}})
 	}
-	return provides, nil
+	return p, list, nil
 }
 
 // Install adds packages that are there already, in the form of dpkg's database:
@@ -213,7 +132,7 @@ func (u *Universe) Install(from string, data []byte) error {
 	for name, list := range own.provides {
 		u.provides[name] = append(u.provides[name], list...)
 	}
-	u.sorted = false
+	u.forget()
 	return nil
 }
 
@@ -231,27 +150,98 @@ func (u *Universe) Replace(from string, data []byte) error {
 		u.provides[name] = slices.DeleteFunc(list, func(p provider) bool { return own.packages[p.pkg.Name] != nil })
 	}
 	maps.Copy(u.packages, own.packages)
+	for name := range own.packages {
+		u.replaced[name] = true
+	}
 	for name, list := range own.provides {
 		u.provides[name] = append(u.provides[name], list...)
 	}
-	u.suites, u.sorted = append(u.suites, from), false
+	u.suites = append(u.suites, from)
+	u.forget()
 	return nil
 }
 
-// sort makes the order of candidates independent of the order of Add.
-func (u *Universe) sort() {
-	if u.sorted {
-		return
+// forget drops what was looked up: there is more to look at now.
+func (u *Universe) forget() {
+	u.named, u.providing = map[string][]*Package{}, map[string][]provider{}
+}
+
+// packagesNamed returns the packages of a name, the highest version first,
+// whatever the order in which suites were added.
+func (u *Universe) packagesNamed(name string) []*Package {
+	list, ok := u.named[name]
+	if ok {
+		return list
 	}
-	u.sorted = true
-	slices.Sort(u.suites)
-	for _, list := range u.packages {
-		slices.SortFunc(list, newestFirst)
+	if !u.replaced[name] {
+		for _, x := range u.indexes {
+			found, err := x.Named(name)
+			u.fail(x, err)
+			for _, f := range found {
+				if p, _ := u.known(x, f); p != nil && p.Name == name {
+					list = append(list, p)
+				}
+			}
+		}
 	}
-	for _, list := range u.provides {
-		slices.SortFunc(list, func(a, b provider) int {
-			return cmp.Or(cmp.Compare(rank(a.pkg), rank(b.pkg)), cmp.Compare(a.pkg.Name, b.pkg.Name), newestFirst(a.pkg, b.pkg))
-		})
+	list = append(list, u.packages[name]...)
+	slices.SortFunc(list, newestFirst)
+	u.named[name] = list
+	return list
+}
+
+// providersOf returns the packages that provide a name, the most important
+// first.
+func (u *Universe) providersOf(name string) []provider {
+	list, ok := u.providing[name]
+	if ok {
+		return list
+	}
+	for _, x := range u.indexes {
+		found, err := x.Providing(name)
+		u.fail(x, err)
+		for _, f := range found {
+			p, provides := u.known(x, f)
+			if p == nil || u.replaced[p.Name] {
+				continue
+			}
+			for _, v := range provides {
+				if v.name == name {
+					list = append(list, provider{p, v.version})
+				}
+			}
+		}
+	}
+	list = append(list, u.provides[name]...)
+	slices.SortFunc(list, func(a, b provider) int {
+		return cmp.Or(cmp.Compare(rank(a.pkg), rank(b.pkg)), cmp.Compare(a.pkg.Name, b.pkg.Name), newestFirst(a.pkg, b.pkg))
+	})
+	u.providing[name] = list
+	return list
+}
+
+// known returns the one Package that stands for a stanza of an index.
+func (u *Universe) known(x indexed, f index.Found) (*Package, []provided) {
+	p, provides, err := u.parse(x.suite, f.Stanza)
+	if u.fail(x, err); err != nil || p == nil {
+		return nil, nil
+	}
+	old, ok := x.read[f.At]
+	if !ok {
+		x.read[f.At] = p
+		return p, provides
+	}
+	for i := range provides {
+		provides[i].pkg = old
+	}
+	return old, provides
+}
+
+// fail notes an error, which Resolve returns: an index that cannot be read says
+// nothing about what there is.
+func (u *Universe) fail(x indexed, err error) {
+	if err != nil && u.err == nil {
+		u.err = fmt.Errorf("read index of %s: %w", x.suite, err)
 	}
 }
 

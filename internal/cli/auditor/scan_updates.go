@@ -17,7 +17,6 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
-	"github.com/hardstand/hardstand/build/deb"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -136,19 +135,29 @@ func (a *archiveFlags) suite(ctx context.Context, archive *apt.Archive, suite st
 	}
 	index.Suites = append(index.Suites, scan.IndexSuite{Name: suite, Date: release.Date.UTC().Format(time.RFC3339)})
 	for _, arch := range arches {
-		data, err := archive.Packages(ctx, release, "main", arch)
-		if err != nil {
-			return err
+		if err := offers(ctx, archive, release, arch, index); err != nil {
+			return fmt.Errorf("read index of %s %s: %w", suite, arch, err)
 		}
-		for s, err := range deb.Stanzas(data) {
-			if err != nil {
-				return fmt.Errorf("read index of %s %s: %w", suite, arch, err)
-			}
-			key := scan.IndexKey{Name: s.Get("Package"), Arch: s.Get("Architecture")}
-			offer := scan.Offer{Version: s.Get("Version"), Suite: suite}
-			if !slices.Contains(index.Packages[key], offer) {
-				index.Packages[key] = append(index.Packages[key], offer)
-			}
+	}
+	return nil
+}
+
+// offers notes what a suite offers for one architecture.
+func offers(ctx context.Context, archive *apt.Archive, r *apt.Release, arch string, index *scan.Index) error {
+	packages, err := archive.Index(ctx, r, "main", arch)
+	if err != nil {
+		return err
+	}
+	defer packages.Close() //nolint:errcheck // opened for reading
+	for s, err := range packages.All() {
+		if err != nil {
+			archive.ForgetIndex(r, "main", arch)
+			return fmt.Errorf("%w: what was kept is removed, so run it again", err)
+		}
+		key := scan.IndexKey{Name: s.Get("Package"), Arch: s.Get("Architecture")}
+		offer := scan.Offer{Version: s.Get("Version"), Suite: r.Suite}
+		if !slices.Contains(index.Packages[key], offer) {
+			index.Packages[key] = append(index.Packages[key], offer)
 		}
 	}
 	return nil
