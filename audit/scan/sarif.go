@@ -73,7 +73,9 @@ type (
 
 // SARIF writes a report as SARIF 2.1.0. Excused findings are suppressed
 // results, and problems make the invocation unsuccessful.
-func SARIF(r *Report) ([]byte, error) {
+func SARIF(r *Report) ([]byte, error) { return sarif(r, maxResults) }
+
+func sarif(r *Report, limit int) ([]byte, error) {
 	name, version, _ := strings.Cut(r.Tool, " ")
 	var run sarifRun
 	run.Tool.Driver = sarifDriver{Name: name, Version: version, Rules: []sarifRule{}}
@@ -84,10 +86,10 @@ func SARIF(r *Report) ([]byte, error) {
 	}
 	run.Invocations = []sarifInvocation{call}
 	known := map[string]bool{}
-	shown := severest(r.Findings, maxResults)
+	shown := severest(r.Findings, limit)
 	if left := len(r.Findings) - len(shown); left > 0 {
 		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifMessage{
-			fmt.Sprintf("%d of %d results are left out, the least severe ones: GitHub takes %d", left, len(r.Findings), maxResults)}})
+			fmt.Sprintf("%d of %d results are left out, the least severe ones: GitHub takes %d", left, len(r.Findings), limit)}})
 	}
 	for _, f := range shown {
 		if !known[f.ID] {

@@ -11,15 +11,16 @@ import (
 // TestSARIFKeepsGitHubsLimit: over the limit the mildest findings are left
 // out, and that is said.
 func TestSARIFKeepsGitHubsLimit(t *testing.T) {
+	const limit = 50
 	r := &Report{Tool: "hardstand 1", Target: "x"}
-	for i := range maxResults + 10 {
+	for i := range limit + 10 {
 		f := Finding{ID: fmt.Sprintf("CVE-2026-%d", i), Rating: Rating{Severity: Low, Score: 2}}
-		if i >= maxResults {
+		if i >= limit {
 			f.Rating = Rating{Severity: Critical, Score: 9.8}
 		}
 		r.Findings = append(r.Findings, f)
 	}
-	data, err := SARIF(r)
+	data, err := sarif(r, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +35,10 @@ func TestSARIFKeepsGitHubsLimit(t *testing.T) {
 			severe++
 		}
 	}
-	if len(run.Results) != maxResults || len(run.Tool.Driver.Rules) != maxResults || severe != 10 {
+	if len(run.Results) != limit || len(run.Tool.Driver.Rules) != limit || severe != 10 {
 		t.Errorf("%d results, %d rules, %d of 10 critical ones", len(run.Results), len(run.Tool.Driver.Rules), severe)
 	}
-	if n := run.Invocations[0].Notifications; len(n) != 1 || !strings.HasPrefix(n[0].Message.Text, "10 of 25010 results are left out") {
+	if n := run.Invocations[0].Notifications; len(n) != 1 || !strings.HasPrefix(n[0].Message.Text, "10 of 60 results are left out") {
 		t.Errorf("notifications %v", n)
 	}
 }
