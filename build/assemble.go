@@ -68,6 +68,7 @@ type Options struct {
 	by    codec // of layers
 	store *store
 	room  *atomic.Int64 // for blocks that are held in memory, bytes
+	turns chan struct{} // of packages that are unpacked at once
 }
 
 // Step is how far the composing of one platform's image has come.
@@ -178,6 +179,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
+	o.turns = make(chan struct{}, max(4, 2*runtime.GOMAXPROCS(0)))
 	o.store = &store{Cache: o.Cache, by: o.by, made: &sync.Map{}}
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
@@ -339,10 +341,12 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 	// Platforms share the work on a package, so one package's failure must not
 	// cancel the others: the group has no context of its own.
 	var g errgroup.Group
-	g.SetLimit(max(4, 2*runtime.GOMAXPROCS(0)))
+	g.SetLimit(cap(o.turns))
 	var done atomic.Int64
 	for _, p := range bySize(packages) {
 		g.Go(func() error {
+			o.turns <- struct{}{}
+			defer func() { <-o.turns }()
 			segments[p.at], errs[p.at] = debSegment(ctx, o, p.Package, drop)
 			o.report(Step{platform, "packages", int(done.Add(1)), len(packages)})
 			return nil
