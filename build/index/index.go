@@ -111,11 +111,12 @@ func ParseTable(b []byte) (*Table, error) {
 	for i := range t.sums {
 		b = b[copy(t.sums[i][:], b):]
 	}
-	var ok1, ok2 bool
-	t.names, b, ok1 = parseEntries(b, names, t.text)
-	t.provides, _, ok2 = parseEntries(b, provides, t.text)
-	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("read table: %w", ErrDamaged)
+	var ok bool
+	if t.names, b, ok = parseEntries(b, names, t.text); !ok {
+		return nil, fmt.Errorf("read table: names: %w", ErrDamaged)
+	}
+	if t.provides, _, ok = parseEntries(b, provides, t.text); !ok {
+		return nil, fmt.Errorf("read table: provides: %w", ErrDamaged)
 	}
 	return t, nil
 }

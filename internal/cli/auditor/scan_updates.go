@@ -148,7 +148,7 @@ func offers(ctx context.Context, archive *apt.Archive, r *apt.Release, arch stri
 	if err != nil {
 		return err
 	}
-	defer packages.Close() //nolint:errcheck // opened for reading
+	defer func() { _ = packages.Close() }() // opened for reading
 	for s, err := range packages.All() {
 		if err != nil {
 			archive.ForgetIndex(r, "main", arch)
