@@ -72,6 +72,11 @@ func (r *results) judge() {
 			}
 		}
 	}
+	for _, name := range []string{"nothing cached, base locked", "nothing cached, base resolved"} {
+		if row, ok := r.find(name); ok {
+			r.Gates = append(r.Gates, gate{Name: "peak memory, " + name, Limit: maxPeak, Value: float64(row.Peak), Unit: "kB", Pass: row.Peak <= maxPeak})
+		}
+	}
 	for _, m := range r.Memory {
 		r.Gates = append(r.Gates, gate{Name: fmt.Sprintf("peak memory, %d packages", m.Packages), Limit: maxPeak, Value: float64(m.Peak), Unit: "kB", Pass: m.Peak <= maxPeak})
 	}
