@@ -61,7 +61,7 @@ type Options struct {
 	Base   *Base
 	Rehash bool // hash every byte taken from the cache, however often it was
 	// Hold bounds what of the packages is kept in memory between unpacking them
-	// and writing layers, in bytes; what does not fit is read again. Zero means 64
+	// and writing layers, in bytes; what does not fit is read again. Zero means 40
 	// MiB, less than zero nothing.
 	Hold int64
 
@@ -179,7 +179,7 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
-	o.turns = make(chan struct{}, max(4, 2*runtime.GOMAXPROCS(0)))
+	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
 	o.store = &store{Cache: o.Cache, by: o.by, made: &sync.Map{}}
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
@@ -333,6 +333,9 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 	return img, img.finish(ctx, d, o, arrange(groups, d.Layers), debs, components)
 }
 
+// maxPackages is how many packages are fetched, or wait to be unpacked, at once.
+const maxPackages = 8
+
 // debSegments transforms the packages, a few at a time, in the lock's order. With
 // an error come those that there are.
 func debSegments(ctx context.Context, d *spec.Definition, o Options, platform spec.Platform, packages []*spec.Package) ([]*segment, error) {
@@ -341,12 +344,10 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 	// Platforms share the work on a package, so one package's failure must not
 	// cancel the others: the group has no context of its own.
 	var g errgroup.Group
-	g.SetLimit(cap(o.turns))
+	g.SetLimit(maxPackages)
 	var done atomic.Int64
 	for _, p := range bySize(packages) {
 		g.Go(func() error {
-			o.turns <- struct{}{}
-			defer func() { <-o.turns }()
 			segments[p.at], errs[p.at] = debSegment(ctx, o, p.Package, drop)
 			o.report(Step{platform, "packages", int(done.Add(1)), len(packages)})
 			return nil

@@ -9,7 +9,7 @@ import (
 
 // defaultHold is how much of the blocks one composition keeps in memory, in
 // bytes.
-const defaultHold = 64 << 20
+const defaultHold = 40 << 20
 
 // tarBlock is a piece of a segment: tar bytes and what they are compressed to.
 // Pieces of a program that is embedded compressed have no tar bytes: they are

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
@@ -16,12 +17,19 @@ import (
 // maxInspected bounds a program that is read for what it needs, in bytes.
 const maxInspected = 256 << 20
 
+// maxInspectedInMemory is how large a program may be to be read in memory, in
+// bytes. A larger one is written to a file first.
+const maxInspectedInMemory = 6 << 20
+
 // inspector collects the ELF files that pass through a segment.
 type inspector struct {
+	scratch func() (*os.File, error) // makes a file without a name
+
 	found map[string]*elf.Info
 	path  string
 	size  int64
 	data  []byte
+	large *os.File // in place of data
 	is    bool
 	errs  []error
 }
@@ -42,16 +50,30 @@ func (i *inspector) file(e rootfs.Entry) io.Writer {
 
 // Write keeps the bytes of a file as long as it looks like ELF.
 func (i *inspector) Write(p []byte) (int, error) {
-	if !i.is {
+	switch {
+	case !i.is:
 		return len(p), nil
+	case i.large != nil:
+		return i.large.Write(p)
 	}
 	if len(i.data)+len(p) > cap(i.data) {
 		i.grow(len(p))
 	}
 	i.data = append(i.data, p...)
 	n := min(len(i.data), len(elf.Magic))
-	i.is = string(i.data[:n]) == elf.Magic[:n]
+	if i.is = string(i.data[:n]) == elf.Magic[:n]; i.is && n == len(elf.Magic) && i.size > maxInspectedInMemory {
+		return len(p), i.spool()
+	}
 	return len(p), nil
+}
+
+// spool moves what there is of a large program to a file.
+func (i *inspector) spool() (err error) {
+	if i.large, err = i.scratch(); err != nil {
+		return err
+	}
+	_, err = i.large.Write(i.data)
+	return err
 }
 
 // grow makes room for the whole of a file that begins like a program, and for n
@@ -70,7 +92,7 @@ func (i *inspector) grow(n int) {
 
 func (i *inspector) finish() {
 	if i.path != "" && i.is {
-		info, err := elf.Read(i.data)
+		info, err := i.read()
 		if err != nil {
 			i.errs = append(i.errs, fmt.Errorf("%s: %w", i.path, err))
 		} else if info != nil {
@@ -80,7 +102,23 @@ func (i *inspector) finish() {
 			i.found[i.path] = info
 		}
 	}
+	i.close()
 	i.path, i.data, i.is = "", i.data[:0], false
+}
+
+func (i *inspector) read() (*elf.Info, error) {
+	if i.large != nil {
+		return elf.ReadAt(i.large)
+	}
+	return elf.Read(i.data)
+}
+
+// close gives back what a file took that was not finished.
+func (i *inspector) close() {
+	if i.large != nil {
+		_ = i.large.Close() // it has no name and nothing is kept of it
+		i.large = nil
+	}
 }
 
 func (i *inspector) done() (map[string]*elf.Info, error) {

@@ -168,6 +168,8 @@ func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) 
 			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
 		}
 		defer f.Close() //nolint:errcheck // opened for reading
+		o.turns <- struct{}{}
+		defer func() { <-o.turns }()
 		r, err := deb.NewReader(f, deb.Limits{})
 		if err != nil {
 			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
@@ -194,11 +196,12 @@ func (s *segment) is(p *spec.Package) error {
 // transform writes a package's segment: its files under the definition's drop
 // rules, what its maintainer scripts would have made, and its entry in
 // var/lib/dpkg/status.d, by which scanners find it.
-func transform(w io.Writer, r *deb.Reader, p *spec.Package, drop []string) (*segment, error) {
+func transform(w *segmentWriter, r *deb.Reader, p *spec.Package, drop []string) (*segment, error) {
 	control := r.Control()
 	e := effect.Of(effect.Package{Name: p.Name, Version: p.Version, Architecture: p.Architecture, Scripts: control.Scripts})
 	dropped := map[string]bool{}
-	programs := &inspector{}
+	programs := &inspector{scratch: w.cache.Scratch}
+	defer programs.close()
 	copyright := &limited{max: license.MaxFile}
 	used := map[string]bool{}
 	rules := rootfs.Rules{
@@ -317,7 +320,8 @@ func contentSegment(ctx context.Context, o Options, owner string, list []rootfs.
 	}
 	key := cache.Key("content", transformVersion, o.by.encoder, owner, string(cache.HashOf(h)))
 	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
-		programs := &inspector{}
+		programs := &inspector{scratch: o.Cache.Scratch}
+		defer programs.close()
 		s, err := rootfs.WriteSegment(w, owner, rootfs.Contents(list), rootfs.Rules{Inspect: programs.file})
 		if err != nil {
 			return nil, err

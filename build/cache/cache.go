@@ -268,6 +268,18 @@ type Writer struct {
 	size  int64
 }
 
+// Scratch makes a file without a name, which is gone when it is closed.
+func (c *Cache) Scratch() (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Join(c.dir, "tmp"), "scratch-*")
+	if err != nil {
+		return nil, fmt.Errorf("write cache: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("write cache: %w", err), f.Close())
+	}
+	return f, nil
+}
+
 // Create starts a blob. The caller defers Abort and calls Commit.
 func (c *Cache) Create() (*Writer, error) {
 	f, err := os.CreateTemp(filepath.Join(c.dir, "tmp"), "blob-*")

@@ -9,7 +9,9 @@ package elf
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -30,11 +32,18 @@ const Magic = "\x7fELF"
 
 // Read returns what a file needs, or nil for a file that is no ELF program or
 // library.
-func Read(data []byte) (*Info, error) {
-	if !bytes.HasPrefix(data, []byte(Magic)) {
+func Read(data []byte) (*Info, error) { return ReadAt(bytes.NewReader(data)) }
+
+// ReadAt is Read for a file that is not in memory.
+func ReadAt(r io.ReaderAt) (*Info, error) {
+	magic := make([]byte, len(Magic))
+	if n, err := r.ReadAt(magic, 0); string(magic[:n]) != Magic {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("read ELF: %w", err)
+		}
 		return nil, nil
 	}
-	f, err := elf.NewFile(bytes.NewReader(data))
+	f, err := elf.NewFile(r)
 	if err != nil {
 		return nil, fmt.Errorf("read ELF: %w", err)
 	}

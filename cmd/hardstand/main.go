@@ -18,20 +18,25 @@ import (
 	"github.com/hardstand/hardstand/internal/cli/composer"
 )
 
-// firstCollection is how much memory a build uses before garbage is collected at
-// all, in bytes: most are done before.
-const firstCollection = 64 << 20
+// How garbage is collected, in bytes: not at all until a build uses as much as
+// firstCollection, before which most are done, and more often when it uses as
+// much as memoryLimit, which is above what a build of any size holds on to.
+const (
+	firstCollection = 64 << 20
+	memoryLimit     = 112 << 20
+)
 
-// collectLate puts the first garbage collection off, unless the environment says
-// something of it.
-func collectLate() {
+// limitMemory says so to the runtime, unless the environment says something of
+// it.
+func limitMemory() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(firstCollection)
+	percent := debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(firstCollection)
 	runtime.AddCleanup(new([64]byte), func(struct{}) {
 		debug.SetGCPercent(percent)
-		debug.SetMemoryLimit(limit)
+		debug.SetMemoryLimit(memoryLimit)
 	}, struct{}{})
 }
 
@@ -43,7 +48,7 @@ func main() {
 	if executable := cli.Holder(os.Args[1:]); executable != "" {
 		os.Exit(cli.Become(frame, executable, os.Args[1:]))
 	}
-	collectLate()
+	limitMemory()
 	root := composer.New(frame, func(context.Context, *spec.From, string) (*build.Base, error) {
 		os.Exit(cli.Become(frame, cli.SignExecutable, os.Args[1:])) // it can verify signatures, and starts over
 		return nil, nil
