@@ -79,8 +79,10 @@ func (st *store) write(ctx context.Context, p layerPlan) (oci.Layer, error) {
 // layer finds or writes a layer, whose content has been hashed either way.
 func (st *store) layer(ctx context.Context, p layerPlan) (layerRecord, error) {
 	var r layerRecord
-	if data, err := st.Record(p.key); err == nil && json.Unmarshal(data, &r) == nil && len(r.Offsets) == len(p.segments) && st.Has(r.Digest) {
-		return r, nil
+	if data, err := st.Record(p.key); err == nil && json.Unmarshal(data, &r) == nil && len(r.Offsets) == len(p.segments) {
+		if _, err := st.blob(r.Digest); err == nil {
+			return r, nil
+		}
 	}
 	r, err := st.writeLayer(ctx, p.dirs, p.segments)
 	if err != nil {

@@ -27,7 +27,8 @@ type place struct {
 type store struct {
 	*cache.Cache
 	by   codec
-	made *sync.Map // of *segment and layerRecord, by key
+	blob func(cache.Digest) (string, error) // Options.blob
+	made *sync.Map                          // of *segment and layerRecord, by key
 }
 
 // inFlight lets one of those that want a segment at the same time make it.

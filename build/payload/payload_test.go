@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"testing"
 
+	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/payload"
 	"github.com/hardstand/hardstand/build/spec"
 )
@@ -29,6 +30,9 @@ func TestEmbeddedPrograms(t *testing.T) {
 				t.Fatalf("%v (make payload builds the programs)", err)
 			}
 			data := program.Data
+			if stored, err := payload.Open(name, platform); err != nil || cache.Sum(data) != stored.SHA256 {
+				t.Errorf("%s for %s is not what the manifest says: %v", name, platform, err)
+			}
 			f, err := elf.NewFile(bytes.NewReader(data))
 			if err != nil {
 				t.Fatal(err)

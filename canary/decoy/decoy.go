@@ -163,6 +163,10 @@ func Default() []Decoy {
 	return list
 }
 
+// Clean returns a multi-call program or a guard without what names its origin,
+// as Emit plants it. A clean one stays as it is.
+func Clean(program []byte) []byte { return config.Clean(program) }
+
 // Emit makes the files and the register.
 func Emit(o Options) (Result, error) {
 	if o.Tier == "" {

@@ -22,6 +22,7 @@ import (
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/payload"
 	"github.com/hardstand/hardstand/build/spec"
+	"github.com/hardstand/hardstand/canary/decoy"
 )
 
 const outDir = "build/payload/bin"
@@ -152,15 +153,18 @@ func build(name string, p spec.Platform) (payload.Program, error) {
 	if err != nil {
 		return payload.Program{}, err
 	}
+	info, err := buildinfo.Read(bytes.NewReader(data))
+	if err != nil {
+		return payload.Program{}, err
+	}
+	if name != payload.Probe && name != payload.ProbePlain {
+		data = decoy.Clean(data) // as it will be planted, so that its blocks are those of images
+	}
 	packed, lengths, err := payload.Pack(data)
 	if err != nil {
 		return payload.Program{}, err
 	}
 	prog := payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Packed: lengths}
-	info, err := buildinfo.Read(bytes.NewReader(data))
-	if err != nil {
-		return prog, err
-	}
 	prog.Go = strings.TrimPrefix(info.GoVersion, "go")
 	for _, m := range info.Deps {
 		prog.Modules = append(prog.Modules, payload.Module{Path: m.Path, Version: m.Version})
