@@ -180,7 +180,7 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &sync.Map{}}
+	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &sync.Map{}, whole: &sync.Map{}}
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
 	g.SetLimit(maxPlatforms)

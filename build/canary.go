@@ -146,7 +146,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64, k
 	reg.Decoys = &r.Register
 	var files []rootfs.Content
 	for _, f := range r.Files {
-		c := rootfs.Content{Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), ModTime: newest}, Data: f.Content}
+		c := rootfs.Content{Entry: rootfs.Entry{Path: relative(f.Path), Mode: uint32(f.Mode.Perm()), ModTime: newest, SHA256: f.SHA256}, Data: f.Content}
 		if f.LinkTo != "" {
 			c.Type, c.Link = rootfs.Hardlink, relative(f.LinkTo)
 		}

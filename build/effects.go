@@ -85,7 +85,7 @@ func keystore(ctx context.Context, o Options, debs []*segment, newest int64) (*s
 	if i < 0 {
 		return nil, errors.New("ca-certificates-java needs the package ca-certificates, whose certificates the keystore holds")
 	}
-	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].Packed), fmt.Sprint(newest))
+	key := cache.Key("keystore", transformVersion, o.by.encoder, string(debs[i].key), fmt.Sprint(newest))
 	return cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		bundle, err := o.store.readFile(debs[i], effect.BundlePath)
 		if err != nil {

@@ -39,7 +39,7 @@ func (st *store) plan(tree *rootfs.Tree, g group) (layerPlan, error) {
 	var list []*rootfs.Segment
 	parts := []string{"layer", transformVersion, st.by.encoder}
 	for _, s := range g.segments {
-		list, parts = append(list, s.Segment), append(parts, string(s.Packed))
+		list, parts = append(list, s.Segment), append(parts, string(s.key))
 	}
 	dirs := tree.Dirs(list)
 	meta, err := json.Marshal(dirs)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"maps"
@@ -27,15 +26,14 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "9"
+const transformVersion = "10"
 
 // segment is a rootfs.Segment and where its bytes are.
 type segment struct {
 	*rootfs.Segment
-	Packed     cache.Digest `json:"packed"` // the tar blocks, compressed
-	PackedSize int64        `json:"packed-size"`
-	Place      place        `json:"place"`
-	Maintainer string       `json:"maintainer,omitempty"`
+	PackedSize int64  `json:"packed-size"` // of the tar blocks, compressed, bytes
+	Place      place  `json:"place"`
+	Maintainer string `json:"maintainer,omitempty"`
 	// What the package says it is, compared with the lock on every use.
 	Name, Version, Architecture, Source, SourceVersion string
 	Scripts                                            []string  `json:"scripts,omitempty"` // maintainer scripts that were not run
@@ -70,13 +68,12 @@ type segmentWriter struct {
 	cache *cache.Cache
 	zip   *packer
 	kept  *blocks
-	hash  hash.Hash // of what is kept
 	size  int64
 	blob  *cache.Writer // nil while there is room
 }
 
 func newSegmentWriter(ctx context.Context, o Options) *segmentWriter {
-	w := &segmentWriter{ctx: ctx, cache: o.Cache, kept: &blocks{room: o.room}, hash: sha256.New()}
+	w := &segmentWriter{ctx: ctx, cache: o.Cache, kept: &blocks{room: o.room}}
 	w.zip = newPacker(o.by, w.keep)
 	return w
 }
@@ -103,8 +100,7 @@ func (w *segmentWriter) keep(r packed) error {
 		}
 		dropped, ok := w.kept.add(t)
 		if ok {
-			_, err := w.hash.Write(r.data)
-			return err
+			return nil
 		}
 		if err := w.spill(dropped); err != nil {
 			return err
@@ -140,12 +136,11 @@ func (w *segmentWriter) finish(s *segment) error {
 	}
 	s.PackedSize = w.size
 	if w.blob == nil {
-		s.Packed, s.held = cache.HashOf(w.hash), w.kept
+		s.held = w.kept
 		return nil
 	}
-	s.Packed = w.blob.Sum()
-	s.Place = place{Blob: s.Packed}
-	return w.blob.Commit(s.Packed)
+	s.Place = place{Blob: w.blob.Sum()}
+	return w.blob.Commit(s.Place.Blob)
 }
 
 // debSegment fetches and transforms a package.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -26,9 +27,10 @@ type place struct {
 // there, for the platforms that are composed at once.
 type store struct {
 	*cache.Cache
-	by   codec
-	blob func(cache.Digest) (string, error) // Options.blob
-	made *sync.Map                          // of *segment and layerRecord, by key
+	by    codec
+	blob  func(cache.Digest) (string, error) // Options.blob
+	made  *sync.Map                          // of *segment and layerRecord, by key
+	whole *sync.Map                          // files of blobs that have been hashed
 }
 
 // inFlight lets one of those that want a segment at the same time make it.
@@ -114,10 +116,11 @@ func (st *store) save(s *segment) error {
 	if err := s.held.copyTo(w, io.Discard); err != nil {
 		return err
 	}
-	if err := w.Commit(s.Packed); err != nil {
+	d := w.Sum()
+	if err := w.Commit(d); err != nil {
 		return err
 	}
-	return st.record(s, place{Blob: s.Packed})
+	return st.record(s, place{Blob: d})
 }
 
 // saveAll keeps what was made of packages when the image comes to nothing.
@@ -139,17 +142,39 @@ func (st *store) copySegment(packed, plain io.Writer, s *segment) error {
 	unpacked := make(chan error, 1)
 	go func() {
 		err := st.unpack(plain, r)
-		_, _ = io.Copy(io.Discard, r) // so that damage is found by the digest
+		_, _ = io.Copy(io.Discard, r)
 		unpacked <- err
 	}()
 	at := s.at()
-	err = st.CopyPart(io.MultiWriter(packed, w), at.Blob, at.Offset, s.PackedSize, s.Packed)
+	err = st.copyPart(io.MultiWriter(packed, w), at, s.PackedSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		st.made.Delete(s.key)
 		err = fmt.Errorf("%w: %v", errCacheLost, err) // not fs.ErrNotExist: nothing is gone from a mirror
 	}
 	_ = w.CloseWithError(err)
 	return cmp.Or(err, <-unpacked)
+}
+
+// copyPart copies a part of a blob whose content has been hashed.
+func (st *store) copyPart(w io.Writer, at place, size int64) error {
+	file, ok := st.whole.Load(at.Blob)
+	if !ok {
+		path, err := st.blob(at.Blob)
+		if err != nil {
+			return err
+		}
+		file, _ = st.whole.LoadOrStore(at.Blob, path)
+	}
+	f, err := os.Open(file.(string))
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	n, err := io.Copy(w, io.NewSectionReader(f, at.Offset, size))
+	if err == nil && n < size {
+		err = fs.ErrNotExist
+	}
+	return err
 }
 
 func (st *store) unpack(w io.Writer, r io.Reader) error {

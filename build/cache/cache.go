@@ -18,7 +18,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,48 +182,6 @@ func (c *Cache) File(d Digest) (string, error) {
 	}
 	c.touch(path, info)
 	return path, nil
-}
-
-// Copy copies a blob to w and checks its digest on the way, so that it is read
-// once. If it is damaged, which only its end shows, it is removed and the error
-// is fs.ErrNotExist, as for a missing one: whoever gets an error must not use
-// what was written.
-func (c *Cache) Copy(w io.Writer, d Digest) error { return c.CopyPart(w, d, 0, math.MaxInt64, d) }
-
-// CopyPart is Copy for size bytes of a blob from offset on, whose digest is
-// want.
-func (c *Cache) CopyPart(w io.Writer, d Digest, offset, size int64, want Digest) error {
-	path := c.blobPath(d)
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("copy cached %s: %w", d, err)
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("copy cached %s: %w", d, err)
-	}
-	h := sha256.New()
-	buffer := make([]byte, writeBuffer)
-	for part := io.NewSectionReader(f, offset, size); ; {
-		n, err := part.Read(buffer)
-		h.Write(buffer[:n])
-		if _, err := w.Write(buffer[:n]); err != nil {
-			return fmt.Errorf("copy cached %s: %w", d, err)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("copy cached %s: %w", d, err)
-		}
-	}
-	if HashOf(h) != want {
-		discard(path, info)
-		return fmt.Errorf("copy cached %s: damaged, removed: %w", d, fs.ErrNotExist)
-	}
-	c.touch(path, info)
-	return nil
 }
 
 // Discard removes a blob that nothing will ask for again.

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"strings"
@@ -137,7 +138,7 @@ type Rules struct {
 }
 
 // Content is a file held in memory. A zero ModTime becomes the segment's
-// newest.
+// newest. A SHA256 that is given is believed.
 type Content struct {
 	Entry
 	Data []byte
@@ -247,20 +248,38 @@ func (s *segmentWriter) write(e Entry, body io.Reader) error {
 		if s.began != nil {
 			s.began(e)
 		}
-		sum := sha256.New()
-		n, err := io.CopyBuffer(io.MultiWriter(s.tar, sum), io.LimitReader(body, e.Size), s.buffer)
-		if err != nil {
+		if err := s.body(&e, body); err != nil {
 			return err
 		}
-		if n < e.Size {
-			return io.ErrUnexpectedEOF
-		}
-		e.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	}
 	s.kept[e.Path] = true
 	s.segment.Entries = append(s.segment.Entries, e)
 	return nil
 }
+
+// body writes a file's contents, and finds out its digest unless it is known.
+func (s *segmentWriter) body(e *Entry, body io.Reader) error {
+	var sum hash.Hash
+	to := io.Writer(onlyWriter{s.tar})
+	if e.SHA256 == "" {
+		sum = sha256.New()
+		to = io.MultiWriter(s.tar, sum)
+	}
+	n, err := io.CopyBuffer(to, io.LimitReader(body, e.Size), s.buffer)
+	if err != nil {
+		return err
+	}
+	if n < e.Size {
+		return io.ErrUnexpectedEOF
+	}
+	if sum != nil {
+		e.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	}
+	return nil
+}
+
+// onlyWriter keeps io.CopyBuffer to its buffer.
+type onlyWriter struct{ io.Writer }
 
 // aliases are the directories that merged /usr makes links.
 var aliases = map[string]bool{"bin": true, "sbin": true, "lib": true, "lib32": true, "lib64": true, "libx32": true}

@@ -107,6 +107,7 @@ type File struct {
 	Mode    fs.FileMode
 	Content []byte
 	LinkTo  string // hard link to the Path of an earlier File; then Content is nil
+	SHA256  string // of Content, hexadecimal; empty for a link
 }
 
 // Result is what Emit made. Where tier B is planted, Files[0] is its program;
@@ -347,29 +348,31 @@ func Socket(master alert.Master, buildID string) string {
 }
 
 func (o Options) register(planted []Decoy, skipped []Skipped, files []File) Register {
-	content := map[string][]byte{}
-	for _, f := range files {
-		content[f.Path] = f.Content
+	sums := map[string]string{}
+	for i, f := range files {
 		if f.LinkTo != "" {
-			content[f.Path] = content[f.LinkTo]
+			sums[f.Path] = sums[f.LinkTo]
+			continue
 		}
+		files[i].SHA256 = digest(f.Content)
+		sums[f.Path] = files[i].SHA256
 	}
 	r := Register{
 		Version: 1, Build: o.BuildID, Image: o.Image, Arch: o.Arch, Tier: o.Tier,
-		Marker: MarkerPath, MarkerID: digest(content[MarkerPath]), Socket: Socket(o.Master, o.BuildID), Skipped: skipped,
+		Marker: MarkerPath, MarkerID: sums[MarkerPath], Socket: Socket(o.Master, o.BuildID), Skipped: skipped,
 	}
 	if o.Tier != TierA {
-		r.Program = digest(files[0].Content)
+		r.Program = files[0].SHA256
 	}
 	if o.Guard != nil {
 		file := cmp.Or(o.Guard.Path, "/usr/bin/tini")
 		r.Guard = &Registered{
-			Name: alert.Guard, Path: file, SHA256: digest(content[file]), KeyID: o.Master.Key(o.BuildID, alert.Guard).ID(), OnTrip: alert.TripAlert,
+			Name: alert.Guard, Path: file, SHA256: sums[file], KeyID: o.Master.Key(o.BuildID, alert.Guard).ID(), OnTrip: alert.TripAlert,
 		}
 	}
 	for _, d := range planted {
 		r.Decoys = append(r.Decoys, Registered{
-			Name: d.Name, Path: d.Path, SHA256: digest(content[d.Path]), KeyID: o.Master.Key(o.BuildID, d.Name).ID(), Mode: d.Mode, OnTrip: d.OnTrip,
+			Name: d.Name, Path: d.Path, SHA256: sums[d.Path], KeyID: o.Master.Key(o.BuildID, d.Name).ID(), Mode: d.Mode, OnTrip: d.OnTrip,
 		})
 	}
 	return r
