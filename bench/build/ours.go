@@ -56,6 +56,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := b.keepDebs(ctx); err != nil {
 		return err
 	}
+	if err := b.prepareAlone(ctx); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, b.hardstand, "images", "base")
 	text, err := cmd.Output()
 	if err != nil {
@@ -80,24 +83,31 @@ func (b *bench) makeKey() error {
 func (b *bench) keepDebs(ctx context.Context) error {
 	for _, family := range families {
 		for _, variant := range []string{"", "-debug"} {
-			data, err := os.ReadFile(filepath.Join("images", family+variant+".lock.json"))
-			if err != nil {
+			if err := b.keepLocked(filepath.Join("images", family+variant+".lock.json")); err != nil {
 				return err
-			}
-			var l spec.Lock
-			if err := json.Unmarshal(data, &l); err != nil {
-				return err
-			}
-			for _, list := range l.Platforms {
-				for _, p := range list {
-					if err := b.keepBlob(p.SHA256); err != nil {
-						return err
-					}
-				}
 			}
 		}
 	}
 	return ctx.Err()
+}
+
+func (b *bench) keepLocked(lock string) error {
+	data, err := os.ReadFile(lock)
+	if err != nil {
+		return err
+	}
+	var l spec.Lock
+	if err := json.Unmarshal(data, &l); err != nil {
+		return err
+	}
+	for _, list := range l.Platforms {
+		for _, p := range list {
+			if err := b.keepBlob(p.SHA256); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *bench) keepBlob(digest string) error {
@@ -150,7 +160,7 @@ func (b *bench) fromDebs() []contender {
 			all.commands = append(all.commands, b.build(family+variant, "out/"+family+variant, "--locked", "--offline"))
 		}
 	}
-	return []contender{one("static"), one("base"), all}
+	return append(b.fromDebsAlone(), one("static"), one("base"), all)
 }
 
 func (b *bench) network() []contender {

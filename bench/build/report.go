@@ -30,6 +30,7 @@ var limits = []struct {
 	limit float64
 }{
 	{"warm base", 12}, {"warm static", 10}, {"warm base, every byte hashed", 25},
+	{"debs cached, packages of static alone", 60}, {"debs cached, packages of base alone", 300},
 	{"debs cached, static", 60}, {"debs cached, base", 300},
 	{"debs cached, all variants of static, base, cc, two platforms", 1200},
 	{"nothing cached, base locked", 600}, {"nothing cached, base resolved", 1000},
