@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/audit/scan/osv"
 	"github.com/hardstand/hardstand/audit/scan/scantest"
+	"github.com/hardstand/hardstand/build/fresh"
 )
 
 // TestRules judges the fixtures of each rule: an inventory, and a database or
@@ -54,12 +56,11 @@ func TestRules(t *testing.T) {
 				in.Problems = append(in.Problems, err.Error())
 			}
 		}
-		var offers []struct{ Name, Arch, Version, Suite string }
+		var offers []struct{ Name, Source, Arch, Version, Suite string }
 		if read("index.json", &offers) {
-			index := &scan.Index{Packages: map[scan.IndexKey][]scan.Offer{}}
+			index := fresh.NewOffers(scan.Debian(inv))
 			for _, o := range offers {
-				key := scan.IndexKey{Name: o.Name, Arch: o.Arch}
-				index.Packages[key] = append(index.Packages[key], scan.Offer{Version: o.Version, Suite: o.Suite})
+				offer(t, index, o.Suite, o.Name, cmp.Or(o.Source, o.Name), o.Version)
 			}
 			var problems []string
 			in.Updates, problems = scan.Updates(inv, index)

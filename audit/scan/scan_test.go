@@ -20,6 +20,7 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/audit/scan/osv"
 	"github.com/hardstand/hardstand/audit/scan/scantest"
+	"github.com/hardstand/hardstand/build/fresh"
 	"github.com/hardstand/hardstand/internal/deptest"
 )
 
@@ -28,6 +29,10 @@ func TestBoundary(t *testing.T) {
 		"github.com/hardstand/hardstand/audit":                "the model of findings",
 		"github.com/hardstand/hardstand/audit/scan/inventory": "packages",
 		"github.com/hardstand/hardstand/audit/scan/osv":       "databases",
+		"github.com/hardstand/hardstand/build/fresh":          "what a pending update is",
+		"github.com/hardstand/hardstand/build/deb":            "the order of Debian's versions, of fresh",
+		"github.com/hardstand/hardstand/build/xz":             "of deb",
+		"github.com/hardstand/hardstand/build/inflate":        "of deb",
 		"github.com/google/go-containerregistry/...":          "image types, of inventory",
 		"github.com/google/osv-scalibr/semantic":              "the order of versions",
 		"github.com/klauspost/compress/...":                   "zips and indexes, of osv",
@@ -394,20 +399,30 @@ func TestEmptyInventoryIsAProblem(t *testing.T) {
 	}
 }
 
+// offer puts a package for amd64 on offer.
+func offer(t *testing.T, o *fresh.Offers, suite, name, source, version string) {
+	t.Helper()
+	stanza := fmt.Sprintf("Package: %s\nSource: %s\nVersion: %s\nArchitecture: amd64\n", name, source, version)
+	if err := o.Add(suite, "amd64", []byte(stanza)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestUpdates(t *testing.T) {
 	inv, _ := world()
-	key := func(name string) scan.IndexKey { return scan.IndexKey{Name: name, Arch: "amd64"} }
-	index := &scan.Index{Packages: map[scan.IndexKey][]scan.Offer{
-		key("libc6"):      {{"2.41-12", "trixie"}, {"2.41-12+deb13u1", "trixie-security"}},
-		key("libc-bin"):   {{"2.41-11", "trixie"}},
-		key("libssl3t64"): {{"3.5.1-1", "trixie"}, {"3.5.1-1+deb13u2", "trixie-updates"}, {"3.5.1-1+deb13u1", "trixie-security"}},
-	}}
+	index := fresh.NewOffers(scan.Debian(inv))
+	offer(t, index, "trixie", "libc6", "glibc", "2.41-12")
+	offer(t, index, "trixie", "libc-bin", "libc-bin", "2.41-11")
+	offer(t, index, "trixie", "libssl3t64", "openssl", "3.5.1-1")
+	offer(t, index, "trixie-updates", "libssl3t64", "openssl", "3.5.1-1+deb13u2")
+	offer(t, index, "trixie-security", "libssl3t64", "openssl", "3.5.1-1+deb13u1")
+	offer(t, index, "trixie-security", "libc6", "glibc", "2.41-12+deb13u1")
 	updates, problems := scan.Updates(inv, index)
 	var got []string
 	for _, u := range updates {
 		got = append(got, u.Package.Binary+" "+u.Available+" "+u.Suite)
 	}
-	if diff := cmp.Diff([]string{"libc6 2.41-12+deb13u1 trixie-security", "libssl3t64 3.5.1-1+deb13u2 trixie-updates"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"libc-bin 2.41-12+deb13u1 of source glibc trixie-security", "libc6 2.41-12+deb13u1 trixie-security", "libssl3t64 3.5.1-1+deb13u2 trixie-updates"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if len(problems) != 1 || !strings.Contains(problems[0], "tzdata") {

@@ -5,41 +5,50 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/google/osv-scalibr/semantic"
-
 	"github.com/hardstand/hardstand/audit/scan/inventory"
+	"github.com/hardstand/hardstand/build/fresh"
 )
 
-// Index is what a signed archive offers: for a package and an architecture,
-// the newest version of each suite. Whoever fills it has verified the archive.
-type Index struct {
-	Suites   []IndexSuite
-	Packages map[IndexKey][]Offer
+// Debian lists the Debian packages of an inventory's release, in the terms in
+// which they are compared with an archive.
+func Debian(inv *inventory.Inventory) []fresh.Installed {
+	var list []fresh.Installed
+	for _, p := range inv.Packages {
+		if isDebian(inv, p) {
+			list = append(list, installed(p))
+		}
+	}
+	return list
 }
 
-// IndexSuite names a suite and the time its index was made.
-type IndexSuite struct{ Name, Date string }
+func isDebian(inv *inventory.Inventory, p inventory.Package) bool {
+	return (p.Ecosystem == inv.OS.Ecosystem() || inv.Kind == "sbom") && p.Binary != ""
+}
 
-// IndexKey is a binary package of an architecture.
-type IndexKey struct{ Name, Arch string }
+func installed(p inventory.Package) fresh.Installed {
+	return fresh.Installed{Name: p.Binary, Version: p.BinaryVersion, Arch: p.Arch, Source: p.Name, SourceVersion: p.Version}
+}
 
-// Offer is a version in a suite.
-type Offer struct{ Version, Suite string }
-
-// Updates lists the packages of which the archive has a newer version, and
-// what could not be compared. No vulnerability database is needed for that.
-func Updates(inv *inventory.Inventory, index *Index) (updates []Update, problems []string) {
+// Updates lists the packages of which an archive has a newer version, and what
+// could not be compared. No vulnerability database is needed for that. Whoever
+// read the offers has verified the archive.
+func Updates(inv *inventory.Inventory, offers *fresh.Offers) (updates []Update, problems []string) {
 	judged := 0
 	for _, p := range inv.Packages {
-		if p.Ecosystem != inv.OS.Ecosystem() && inv.Kind != "sbom" || p.Binary == "" {
+		if !isDebian(inv, p) {
 			continue
 		}
 		judged++
-		u, err := newest(p, index)
+		u, pending, err := offers.Update(installed(p))
+		switch {
+		case err != nil:
+		case pending:
+			updates = append(updates, Update{Package: p, Available: available(u), Suite: u.Suite})
+		case !offers.Has(u.Installed):
+			err = fmt.Errorf("the archive has no package of that name for %s", p.Arch)
+		}
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("compare %s %s with the archive: %v", p.Binary, p.BinaryVersion, err))
-		} else if u != nil {
-			updates = append(updates, *u)
 		}
 	}
 	if judged == 0 {
@@ -49,28 +58,10 @@ func Updates(inv *inventory.Inventory, index *Index) (updates []Update, problems
 	return updates, problems
 }
 
-func newest(p inventory.Package, index *Index) (*Update, error) {
-	offers := slices.Concat(index.Packages[IndexKey{p.Binary, p.Arch}])
-	if len(offers) == 0 {
-		return nil, fmt.Errorf("the archive has no package of that name for %s", p.Arch)
+// available says which version to go for.
+func available(u fresh.Update) string {
+	if u.Available == "" {
+		return u.AvailableSource + " of source " + u.Source
 	}
-	best, err := semantic.ParseDebianVersion(p.BinaryVersion)
-	if err != nil {
-		return nil, err
-	}
-	var found *Update
-	for _, o := range offers {
-		v, err := semantic.ParseDebianVersion(o.Version)
-		if err != nil {
-			return nil, err
-		}
-		c, err := v.Compare(best)
-		if err != nil {
-			return nil, err
-		}
-		if c > 0 {
-			best, found = v, &Update{Package: p, Available: o.Version, Suite: o.Suite}
-		}
-	}
-	return found, nil
+	return u.Available
 }

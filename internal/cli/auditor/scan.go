@@ -273,15 +273,15 @@ func (o *scanOptions) inventoried(ctx context.Context, f *cli.Frame, in *scan.In
 		}
 	}
 	if o.updates {
-		index, err := o.archive.index(ctx, f, inv)
+		offers, err := o.archive.offers(ctx, f, inv)
 		if err != nil {
 			in.Problems = append(in.Problems, err.Error())
 			return nil
 		}
-		updates, problems := scan.Updates(inv, index)
+		updates, problems := scan.Updates(inv, offers)
 		in.Updates, in.Problems = updates, append(in.Problems, problems...)
-		for _, s := range index.Suites {
-			in.Compared = append(in.Compared, fmt.Sprintf("%s of %s", s.Name, s.Date))
+		for _, s := range offers.Suites {
+			in.Compared = append(in.Compared, fmt.Sprintf("%s of %s", s.Name, s.Date.UTC().Format(time.RFC3339)))
 		}
 	}
 	return nil

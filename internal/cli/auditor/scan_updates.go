@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/hardstand/hardstand/audit/scan/inventory"
 	"github.com/hardstand/hardstand/build/apt"
 	"github.com/hardstand/hardstand/build/cache"
+	"github.com/hardstand/hardstand/build/fresh"
 	"github.com/hardstand/hardstand/internal/cli"
 )
 
@@ -33,9 +33,9 @@ func (a *archiveFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&a.offline, "offline", false, "for --updates, use only what the cache holds")
 }
 
-// index reads the archive's signed indexes for the release and architectures
-// of an inventory. audit/scan gets them as data: it knows no archive.
-func (a *archiveFlags) index(ctx context.Context, f *cli.Frame, inv *inventory.Inventory) (*scan.Index, error) {
+// offers reads what the archive's signed indexes have for the packages of an
+// inventory.
+func (a *archiveFlags) offers(ctx context.Context, f *cli.Frame, inv *inventory.Inventory) (*fresh.Offers, error) {
 	version, arches := debianOf(inv)
 	if version == "" || len(arches) == 0 {
 		return nil, errors.New("compare with the archive: no package of a Debian release was found")
@@ -48,13 +48,12 @@ func (a *archiveFlags) index(ctx context.Context, f *cli.Frame, inv *inventory.I
 	if err != nil {
 		return nil, fmt.Errorf("compare with the archive: %w", err)
 	}
-	index := &scan.Index{Packages: map[scan.IndexKey][]scan.Offer{}}
-	for _, suite := range []string{codename, codename + "-updates", codename + "-security"} {
-		if err := a.suite(ctx, archive, suite, arches, index); err != nil {
-			return nil, fmt.Errorf("compare with the archive: %w", err)
-		}
+	suites := []string{codename, codename + "-updates", codename + "-security"}
+	offers, err := archive.Offers(ctx, suites, "main", arches, nil, scan.Debian(inv))
+	if err != nil {
+		return nil, fmt.Errorf("compare with the archive: %w", err)
 	}
-	return index, nil
+	return offers, nil
 }
 
 // debianOf returns the release of an inventory and the architectures of its
@@ -126,39 +125,4 @@ func absoluteMirror(mirror string) string {
 		}
 	}
 	return strings.Join(parts, ",")
-}
-
-func (a *archiveFlags) suite(ctx context.Context, archive *apt.Archive, suite string, arches []string, index *scan.Index) error {
-	release, err := archive.Release(ctx, suite, time.Time{})
-	if err != nil {
-		return err
-	}
-	index.Suites = append(index.Suites, scan.IndexSuite{Name: suite, Date: release.Date.UTC().Format(time.RFC3339)})
-	for _, arch := range arches {
-		if err := offers(ctx, archive, release, arch, index); err != nil {
-			return fmt.Errorf("read index of %s %s: %w", suite, arch, err)
-		}
-	}
-	return nil
-}
-
-// offers notes what a suite offers for one architecture.
-func offers(ctx context.Context, archive *apt.Archive, r *apt.Release, arch string, index *scan.Index) error {
-	packages, err := archive.Index(ctx, r, "main", arch)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = packages.Close() }() // opened for reading
-	for s, err := range packages.All() {
-		if err != nil {
-			archive.ForgetIndex(r, "main", arch)
-			return fmt.Errorf("%w: what was kept is removed, so run it again", err)
-		}
-		key := scan.IndexKey{Name: s.Get("Package"), Arch: s.Get("Architecture")}
-		offer := scan.Offer{Version: s.Get("Version"), Suite: r.Suite}
-		if !slices.Contains(index.Packages[key], offer) {
-			index.Packages[key] = append(index.Packages[key], offer)
-		}
-	}
-	return nil
 }
