@@ -53,6 +53,9 @@ type Definition struct {
 	Exempt map[string]string `json:"exempt,omitempty"`
 	// Licenses is which licences the packages may have.
 	Licenses *Licenses `json:"licenses,omitempty"`
+	// Fresh is how long an update of a package may be out in the security suite
+	// before the image is refused; nil does not ask.
+	Fresh *Duration `json:"fresh,omitempty"`
 
 	// Debs are packages that are files beside the definition.
 	Debs []Deb `json:"debs,omitempty"`

@@ -68,6 +68,23 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestFresh(t *testing.T) {
+	const head = "name: x\npackages: [tzdata]\n"
+	for text, want := range map[string]string{"": "<nil>", "fresh: false": "<nil>", "fresh: true": "0s", "fresh: 48h": "48h0m0s"} {
+		d, err := spec.Parse("x.yaml", []byte(head+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "<nil>"
+		if d.Fresh != nil {
+			got = time.Duration(*d.Fresh).String()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestErrorsSayWhere(t *testing.T) {
 	const head = "name: x\npackages: [tzdata]\n"
 	for name, tc := range map[string]struct{ in, want string }{
@@ -84,6 +101,8 @@ func TestErrorsSayWhere(t *testing.T) {
 		"wrong list":           {"name: x\npackages: tzdata", `x.yaml:2:11: packages: want a list, have "tzdata"`},
 		"wrong flag":           {head + "probe: {tls: maybe}", `x.yaml:3:14: tls: want true or false, have "maybe"`},
 		"wrong duration":       {head + "probe: {interval: 5}", `x.yaml:3:19: interval: want a duration such as "30s", have the number 5`},
+		"wrong freshness":      {head + "fresh: soon", `x.yaml:3:8: fresh: want a duration such as "30s", have "soon"`},
+		"negative freshness":   {head + "fresh: -1h", `x.yaml:3:8: fresh: -1h is negative`},
 		"no name":              {"packages: [tzdata]", `"name" is missing`},
 		"no packages":          {"name: x", `"packages" is missing`},
 		"bad name":             {"name: X/y\npackages: [tzdata]", "x.yaml:1:7: bad image name"},

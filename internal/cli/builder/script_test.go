@@ -54,6 +54,13 @@ func TestScripts(t *testing.T) {
 	updated.Add(t, debtest.Suite{Name: "trixie-updates", Date: debtest.Epoch.Add(time.Minute)})
 	updated.Add(t, debtest.Suite{Name: "trixie-security", Date: debtest.Epoch.Add(time.Minute)})
 
+	secured, expired := debtest.NewArchive(t), debtest.NewArchive(t)
+	for each, until := range map[*debtest.Archive]time.Time{secured: {}, expired: debtest.Epoch.Add(30 * time.Minute)} {
+		each.Key = archive.Key
+		each.Add(t, debtest.Suite{Name: "trixie-security", Date: debtest.Epoch.Add(20 * time.Minute), ValidUntil: until, Packages: []debtest.Package{
+			{Name: "hello", Version: "1.0+deb13u1", Architecture: "all", Files: map[string]string{"usr/share/hello": "hello, fixed"}}}})
+	}
+
 	agent := debtest.Package{Name: "agent", Version: "2.0", Architecture: "all", Fields: "Depends: hello", Files: map[string]string{"opt/agent": "agent"}}.Build(t)
 
 	program := filepath.Join(t.TempDir(), "program")
@@ -70,6 +77,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			archive.WriteTo(t, filepath.Join(e.WorkDir, "mirror"))
 			updated.WriteTo(t, filepath.Join(e.WorkDir, "updated"))
+			secured.WriteTo(t, filepath.Join(e.WorkDir, "secured"))
+			expired.WriteTo(t, filepath.Join(e.WorkDir, "expired"))
 			if err := os.WriteFile(filepath.Join(e.WorkDir, "archive.asc"), archive.Key.Public(t), 0o644); err != nil {
 				return err
 			}

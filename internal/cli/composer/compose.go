@@ -27,6 +27,7 @@ import (
 // Options are the flags that build, wrap and publish share.
 type Options struct {
 	archiveOptions
+	freshOptions
 	platforms []string
 	locked    bool
 	CanaryKey string
@@ -45,6 +46,7 @@ type Options struct {
 // Flags adds the flags to a command.
 func (o *Options) Flags(flags *pflag.FlagSet) {
 	o.archiveOptions.flags(flags)
+	o.freshOptions.flags(flags, "refuse an image for whose packages the security suite has updates; asks the archive")
 	flags.StringSliceVar(&o.platforms, "platform", nil, "`platforms` to build, such as linux/amd64,linux/arm64 (default: all of the definition)")
 	flags.BoolVar(&o.locked, "locked", false, "fail rather than resolve anything that the lock does not pin")
 	flags.StringVar(&o.CanaryKey, "canary-key", "", "`file` with the canary master secret (default: canary.key in the configuration directory, made on first use)")
@@ -65,6 +67,9 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	}
 	created, err := epoch(f)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.freshOptions.check(); err != nil {
 		return nil, err
 	}
 	if err := o.openFrom(ctx, s); err != nil {
@@ -105,11 +110,17 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkFresh(ctx, f, s, opts.Archive, c, lock, platforms); err != nil {
+		return nil, err
+	}
 	r, err := build.Assemble(ctx, d, lock, opts)
 	if err != nil && errors.Is(err, apt.ErrGone) && !o.locked && !o.offline && ctx.Err() == nil {
 		progress.Stop()
 		f.Note("a locked package is gone from the mirror, resolving afresh: %v", err)
 		if lock, err = s.resolve(ctx, opts.Archive, c, &o.archiveOptions, platforms); err == nil {
+			err = o.checkFresh(ctx, f, s, opts.Archive, c, lock, platforms)
+		}
+		if err == nil {
 			r, err = build.Assemble(ctx, d, lock, opts)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 
 type lockOptions struct {
 	archiveOptions
+	freshOptions
+	json    bool
 	output  string
 	check   bool
 	replace bool
@@ -38,15 +40,28 @@ is FILE.lock.json beside it, that of a variant with other packages
 FILE-VARIANT.lock.json; that of a built-in image is printed, or written to
 --output. What changed is listed.
 
-A suite older than the lock has seen is refused: the mirror was rolled back.`,
+A suite older than the lock has seen is refused: the mirror was rolled back.
+
+With --fresh, nothing is resolved or written: the signed index of the security
+suite, and no other, is asked for updates of what is locked.`,
 		Example: `  hardstand lock ./mine.yaml
   hardstand lock --check ./mine.yaml         # exit code 3 when updates are pending
+  hardstand lock --fresh ./mine.yaml --grace 48h   # the same for security updates only
   hardstand lock base -o base.lock.json
   hardstand lock ./mine.yaml --vendor debs   # later: hardstand build ./mine.yaml --locked --mirror debs/debian`,
 		Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return builtin(), cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.output != "" && len(args) > 1 {
 				return cli.Usagef("--output takes one definition, not %d", len(args))
+			}
+			if err := o.checkFlags(cmd); err != nil {
+				return err
+			}
+			if o.fresh {
+				return runFresh(cmd.Context(), f, o, args)
 			}
 			for _, arg := range args {
 				if err := runLocks(cmd.Context(), f, o, arg); err != nil {
@@ -56,7 +71,9 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 			return nil
 		},
 	}
-	o.flags(cmd.Flags())
+	o.archiveOptions.flags(cmd.Flags())
+	o.freshOptions.flags(cmd.Flags(), "write nothing; exit with 3 when the security suite has updates of what is locked")
+	cmd.Flags().BoolVar(&o.json, "json", false, "with --fresh, print what is pending as JSON")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`file` for the lock")
 	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with 3 when the lock would change")
 	cmd.Flags().BoolVar(&o.replace, "replace", false, "replace a lock that cannot be read")
@@ -65,30 +82,57 @@ A suite older than the lock has seen is refused: the mirror was rolled back.`,
 	return cmd
 }
 
+// checkFlags refuses flags that contradict each other.
+func (o *lockOptions) checkFlags(cmd *cobra.Command) error {
+	for _, other := range []string{"check", "vendor", "output", "replace", "offline"} {
+		if o.fresh && cmd.Flags().Changed(other) {
+			return cli.Usagef("--fresh asks the archive and writes nothing: do without --%s", other)
+		}
+	}
+	if o.json && !o.fresh {
+		return cli.Usagef("--json shows what --fresh finds: give both")
+	}
+	return o.freshOptions.check()
+}
+
 // runLocks locks a definition, and of a file also its variants.
 func runLocks(ctx context.Context, f *cli.Frame, o lockOptions, arg string) error {
-	all, variant, err := loadFamily(arg)
+	sources, err := lockedSources(arg, o.output == "")
 	if err != nil {
 		return err
 	}
+	for _, s := range sources {
+		if err := runLock(ctx, f, o, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockedSources finds a definition and, of a file, its variants that have a
+// lock of their own.
+func lockedSources(arg string, variants bool) ([]*Source, error) {
+	all, variant, err := loadFamily(arg)
+	if err != nil {
+		return nil, err
+	}
 	names := []string{variant}
-	if variant == "" && all.file != "" && o.output == "" {
+	if variant == "" && all.file != "" && variants {
 		for _, v := range all.Variants {
 			if all.LockName(v.Name) == v.Name { // it shares no other's
 				names = append(names, v.Name)
 			}
 		}
 	}
+	var list []*Source
 	for _, name := range names {
 		s, err := all.source(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := runLock(ctx, f, o, s); err != nil {
-			return err
-		}
+		list = append(list, s)
 	}
-	return nil
+	return list, nil
 }
 
 func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error {
