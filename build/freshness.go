@@ -87,6 +87,9 @@ func CheckFresh(ctx context.Context, a *apt.Archive, d *spec.Definition, l *spec
 			if err != nil {
 				return nil, fmt.Errorf("check %s for updates: %w", d.Name, err)
 			}
+			if !i.since.Before(f.Date) {
+				i.since = time.Time{} // the lock did not take what its own index had
+			}
 			if pending {
 				grace := !i.since.IsZero() && o.Now.Sub(i.since) < o.Grace
 				f.Outdated = append(f.Outdated, Outdated{Platform: p, Update: u, Since: i.since, Grace: grace})

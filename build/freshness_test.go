@@ -79,6 +79,28 @@ func TestCheckFresh(t *testing.T) {
 	}
 }
 
+// A lock that is not what its index led to says nothing about age.
+func TestCheckFreshOfAnEditedLock(t *testing.T) {
+	_, after := securedWorld(t)
+	d := parse(t, definition)
+	l, err := build.Lock(t.Context(), after.archive, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range l.Platforms["linux/amd64"] {
+		if p.Name == "libc6" {
+			p.Version, p.SourceVersion = "2.41-12", "2.41-12"
+		}
+	}
+	f, err := build.CheckFresh(t.Context(), after.archive, d, l, build.FreshOptions{Now: debtest.Epoch.Add(time.Hour), Grace: 1000 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Counts(); len(got) != 1 || !got[0].Since.IsZero() {
+		t.Errorf("%q", outdated(f))
+	}
+}
+
 // The packages of a base count, and nobody knows since when; so do those that
 // a package of one's own may have held back.
 func TestCheckFreshOfBaseAndLocalDebs(t *testing.T) {
