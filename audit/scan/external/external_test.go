@@ -17,6 +17,10 @@ func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
 		"github.com/hardstand/hardstand/audit":          "the model of findings, of scan",
 		"github.com/hardstand/hardstand/audit/scan/...": "findings",
+		"github.com/hardstand/hardstand/build/deb":      "of scan",
+		"github.com/hardstand/hardstand/build/fresh":    "of scan",
+		"github.com/hardstand/hardstand/build/inflate":  "of deb",
+		"github.com/hardstand/hardstand/build/xz":       "of deb",
 		"github.com/google/go-containerregistry/...":    "of inventory",
 		"github.com/google/osv-scalibr/semantic":        "of osv",
 		"github.com/klauspost/compress/...":             "of osv",
