@@ -1,6 +1,8 @@
 # hardstand. `make help` lists the targets.
 
-VERSION  ?= dev
+ifeq ($(origin VERSION),undefined)
+VERSION := $(shell scripts/version)
+endif
 PLATFORMS ?= linux/amd64,linux/arm64
 # These get only the programs that the built-in images use. Empty builds faster.
 LESSER_PLATFORMS ?= linux/arm/v7,linux/riscv64,linux/ppc64le,linux/s390x

@@ -26,6 +26,7 @@ import (
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
@@ -559,6 +560,7 @@ func TestAPackageThatIsNotWhatTheLockSaysIsRefused(t *testing.T) {
 // Tokens and decoys stand in a layer of their own, are in the register, and
 // change nothing else.
 func TestCanaryLayer(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	w := open(t, dir, keys, t.TempDir())
 	plain := w.build(t, parse(t, definition), build.Options{}).Images[0]
@@ -592,6 +594,7 @@ func TestCanaryLayer(t *testing.T) {
 
 // TestGuardedImage has the guard start the program, and tokens as named pipes.
 func TestGuardedImage(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	w := open(t, dir, keys, t.TempDir())
 	d := parse(t, definition+`entrypoint: [/app, "-v"]

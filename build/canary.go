@@ -60,7 +60,7 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	}
 	img.Register = s.Register
 	return group{kind: decoyKind, note: "application tools", segments: []*segment{s}}, withParts(prog, sbom.Component{
-		Name: "hardstand-tools", SHA256: s.Entries[0].SHA256, PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version,
+		Name: "hardstand-tools", SHA256: s.Entries[0].SHA256, PURL: sbom.GoPURL("github.com/hardstand/hardstand", prog.Version),
 	}), nil
 }
 

@@ -43,7 +43,7 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 	}
 	return s, withParts(prog, sbom.Component{
 		Name: "hardstand-probe", SHA256: s.Entries[0].SHA256, Note: "health checker at " + p.Path,
-		PURL: "pkg:golang/github.com/hardstand/hardstand@" + prog.Version + "#probe",
+		PURL: sbom.GoPURL("github.com/hardstand/hardstand", prog.Version) + "#probe",
 	}), nil
 }
 

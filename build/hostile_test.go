@@ -12,6 +12,7 @@ import (
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/debtest"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
 )
@@ -98,6 +99,7 @@ func TestTruncatedLocalDeb(t *testing.T) {
 // TestRegisterStaysOutside looks through everything that is published of an
 // image for what the register says.
 func TestRegisterStaysOutside(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	d := parse(t, definition+"canary: {decoys: [ls, wget], tokens: [aws], collector: \"https://alarms.example\"}\n")
 	r := open(t, dir, keys, t.TempDir()).build(t, d, build.Options{Canary: alert.NewMaster(), Platforms: []spec.Platform{{Arch: "amd64"}}})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/debtest"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
 )
@@ -84,6 +85,7 @@ func TestWhatIsSaidInVainIsReported(t *testing.T) {
 }
 
 func TestCompatDistroless(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	w := open(t, dir, keys, t.TempDir())
 	img := w.build(t, parse(t, definition+"compat: distroless\n"), build.Options{}).Images[0]
@@ -103,6 +105,7 @@ func TestCompatDistroless(t *testing.T) {
 }
 
 func TestBareImage(t *testing.T) {
+	payloadtest.Need(t)
 	w := archiveOf(t)
 	d := parse(t, "name: x\nbare: true\ndebian: {snapshot: 20261122T000000Z}\nprobe: true\nlinks: {/bin/health: probe}\nplatforms: [amd64]")
 	img := w.build(t, d, build.Options{}).Images[0]
@@ -143,6 +146,7 @@ func TestWholeImageEffects(t *testing.T) {
 
 // TestEveryPlatform composes for all six platforms, with probe and decoys.
 func TestEveryPlatform(t *testing.T) {
+	payloadtest.Need(t)
 	all := []string{"amd64", "arm64", "armhf", "riscv64", "ppc64el", "s390x"}
 	var suites []debtest.Suite
 	for _, name := range []string{"trixie", "trixie-updates", "trixie-security"} {

@@ -16,6 +16,7 @@ import (
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
@@ -25,6 +26,7 @@ import (
 // same, no path stands twice in a layer (content checks that), and there are at
 // most as many layers as asked for.
 func TestLayerBudgets(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	w := open(t, dir, keys, t.TempDir())
 	o := build.Options{Canary: alert.NewMaster(), Platforms: []spec.Platform{{Arch: "amd64"}}}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/oci"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/alert"
@@ -31,6 +32,7 @@ func said(t *testing.T, r *build.Result) []string {
 }
 
 func TestAResultIsRecalled(t *testing.T) {
+	payloadtest.Need(t)
 	dir, keys := mirror(t)
 	w := open(t, dir, keys, t.TempDir())
 	d := parse(t, definition+"canary: true\n")

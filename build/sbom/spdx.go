@@ -45,11 +45,19 @@ func (c Component) id() string {
 // GoModule describes a module that a Go program was compiled with; the path
 // "stdlib" is that of the standard library, by the version of its toolchain.
 func GoModule(program, path, version string) Component {
-	c := Component{Name: path, Version: version, License: noAssertion, Within: program, PURL: "pkg:golang/" + path + "@" + escape(version)}
+	c := Component{Name: path, Version: version, License: noAssertion, Within: program, PURL: GoPURL(path, version)}
 	if path == "stdlib" {
 		c.Supplier, c.License, c.Note = "The Go Authors", "BSD-3-Clause", "the standard library of the Go toolchain"
 	}
 	return c
+}
+
+// GoPURL writes the package URL of a module, without a version if it has none.
+func GoPURL(path, version string) string {
+	if version == "" {
+		return "pkg:golang/" + path
+	}
+	return "pkg:golang/" + path + "@" + escape(version)
 }
 
 // Input is what a document is made of.

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hardstand/hardstand/build/debtest"
+	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/builder"
 	"github.com/hardstand/hardstand/sign/kmstest"
@@ -95,6 +96,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PORT", fmt.Sprint(port))
 			e.Setenv("HARDSTAND_MIRROR", filepath.Join(e.WorkDir, "mirror", "debian"))
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "payload" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return payloadtest.Present() || os.Getenv(payloadtest.Needed) != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitport": waitPort, "exits": exits, "child": child, "unsigned": unsigned, "localdeb": localDeb, "onlayout": onLayout, "keyless": keyless},
 	})

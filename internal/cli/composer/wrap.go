@@ -218,7 +218,8 @@ func components(name, path string, p program) []sbom.Component {
 	if err != nil {
 		return list
 	}
-	list[0].Version, list[0].PURL = versionOf(info), "pkg:golang/"+info.Main.Path
+	list[0].Version = versionOf(info)
+	list[0].PURL = sbom.GoPURL(info.Main.Path, list[0].Version)
 	for _, m := range append(info.Deps, &debug.Module{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}) {
 		for m.Replace != nil {
 			m = m.Replace
