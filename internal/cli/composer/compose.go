@@ -79,6 +79,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err != nil {
 		return nil, err
 	}
+	s.vendored = o.vendored(f)
 	d := s.Definition
 	if o.noCanary {
 		d.Canary = nil

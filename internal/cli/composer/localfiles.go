@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,7 +33,7 @@ func (s *Source) localFiles() ([]rootfs.Content, []sbom.Component, error) {
 		if s.dir == "" && !filepath.IsAbs(f.Source) {
 			return nil, nil, fmt.Errorf("add %s: a built-in definition has no files beside it", f.Path)
 		}
-		source := s.beside(f.Source)
+		source := s.beside(f.Source, f.SHA256)
 		data, err := readRegular(source, maxLocalFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("add %s: %w", f.Path, err))
@@ -63,17 +65,28 @@ func (s *Source) localFiles() ([]rootfs.Content, []sbom.Component, error) {
 func (s *Source) debs() map[string]string {
 	files := map[string]string{}
 	for _, d := range s.Definition.Debs {
-		files[d.SHA256] = s.beside(d.Source)
+		files[d.SHA256] = s.beside(d.Source, d.SHA256)
 	}
 	return files
 }
 
-// beside gives the path of a file that the definition names.
-func (s *Source) beside(name string) string {
-	if filepath.IsAbs(name) {
+// beside gives the path of a file that the definition names: beside it or, if
+// there is none, the vendored one of its SHA-256. Whoever reads it compares that.
+func (s *Source) beside(name, sum string) string {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(s.dir, name)
+	}
+	if s.vendored == "" || sum == "" {
 		return name
 	}
-	return filepath.Join(s.dir, name)
+	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+		return name
+	}
+	kept := filepath.Join(s.vendored, sum)
+	if _, err := os.Lstat(kept); err != nil {
+		return name // which is what an error should speak of
+	}
+	return kept
 }
 
 // lockOptions is what the lock of a source depends on.

@@ -77,7 +77,7 @@ suite, and no other, is asked for updates of what is locked.`,
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`file` for the lock")
 	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with 3 when the lock would change")
 	cmd.Flags().BoolVar(&o.replace, "replace", false, "replace a lock that cannot be read")
-	cmd.Flags().StringVar(&o.vendor, "vendor", "", "copy the locked packages into this `directory`, for builds when the archive has moved on; a lock that fits is left as it is")
+	cmd.Flags().StringVar(&o.vendor, "vendor", "", "copy the locked packages, and what stands beside the definition, into this `directory`, for builds when the archive has moved on; a lock that fits is left as it is")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	return cmd
 }
@@ -149,11 +149,12 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if err != nil {
 		return err
 	}
+	s.vendored = o.vendored(f)
 	if err := o.previous(f, s); err != nil {
 		return err
 	}
 	if o.vendor != "" && s.Lock != nil && s.Lock.Matches(s.Definition) {
-		return vendor(ctx, f, a, o.vendor, s.Lock)
+		return vendor(ctx, f, a, o.vendor, s, s.Lock)
 	}
 	lock, err := build.LockWith(ctx, a, s.Definition, s.lockOptions(c, o.floors(s)))
 	if err != nil {
@@ -186,7 +187,7 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	if err := atomicfile.ReplaceBytes(file, lock.Format(), 0o644); err != nil || o.vendor == "" {
 		return err
 	}
-	return vendor(ctx, f, a, o.vendor, lock)
+	return vendor(ctx, f, a, o.vendor, s, lock)
 }
 
 // previous makes the lock that is about to be replaced the one to compare with

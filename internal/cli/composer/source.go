@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -30,6 +31,7 @@ type Source struct {
 	lockErr    error       // why the lock that is there cannot be used
 	base       *build.Base // the image that the definition starts from, once it is open
 	dir        string      // of the definition; empty for a built-in image
+	vendored   string      // directory of files by SHA-256 that may stand in for those beside it, or empty
 	lockFile   string      // where lock is written; empty for a built-in image
 }
 
@@ -114,6 +116,16 @@ func (o *archiveOptions) open(f *cli.Frame, c *cache.Cache, d *spec.Definition, 
 		opts.Keyring = &keys
 	}
 	return apt.New(opts)
+}
+
+// vendored finds what lock --vendor put beside the archive that is the mirror.
+func (o *archiveOptions) vendored(f *cli.Frame) string {
+	main, _, _ := strings.Cut(absolute(cmp.Or(o.mirror, f.Getenv("HARDSTAND_MIRROR"))), ",")
+	main = strings.TrimPrefix(main, "file://")
+	if !filepath.IsAbs(main) {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(filepath.Clean(main)), vendoredFiles)
 }
 
 // floors gives the dates that no suite may be older than: those of the given
