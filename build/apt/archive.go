@@ -16,6 +16,7 @@ import (
 	"iter"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ type Options struct {
 	Attempts int            // per URL; 0 means 4
 	Backoff  time.Duration  // before the second attempt, doubling; 0 means 250 ms
 	Stall    time.Duration  // window in which some data must arrive; 0 means 30 s
-	Offline  bool           // read only what the cache holds
+	Offline  bool           // read only what the cache and directories hold, and no index
 	Progress func(Progress) // called from several goroutines; may be nil
 }
 
@@ -49,16 +50,19 @@ type Progress struct {
 // Archive reads one archive through several mirrors. It is safe for
 // concurrent use.
 type Archive struct {
-	cache    *cache.Cache
-	mirrors  []Mirror
-	keyring  *Keyring
-	now      time.Time
-	client   *http.Client
-	attempts int
-	backoff  time.Duration
-	stall    time.Duration
-	offline  bool
-	progress func(Progress)
+	cache   *cache.Cache
+	mirrors []Mirror
+	// directories are the mirrors of an offline archive, of which only those
+	// that are directories are read.
+	directories []Mirror
+	keyring     *Keyring
+	now         time.Time
+	client      *http.Client
+	attempts    int
+	backoff     time.Duration
+	stall       time.Duration
+	offline     bool
+	progress    func(Progress)
 }
 
 // New returns an archive. It does no work yet.
@@ -86,8 +90,8 @@ func New(o Options) (*Archive, error) {
 	if a.progress == nil {
 		a.progress = func(Progress) {}
 	}
-	if a.offline {
-		a.mirrors = nil
+	if a.offline { // so that nothing but Fetch has any, and that only directories
+		a.directories, a.mirrors = a.mirrors, nil
 	}
 	return a, nil
 }
@@ -96,7 +100,7 @@ func New(o Options) (*Archive, error) {
 var ErrGone = errors.New("no mirror has it any more")
 
 // ErrOffline is wrapped when offline work needs what the cache does not hold.
-var ErrOffline = errors.New("not in the cache, and working offline")
+var ErrOffline = errors.New("not in the cache, and working offline: do without --offline once, or give --mirror with a directory that has it")
 
 // Release fetches and verifies a suite's InRelease. floor is the Date that the
 // lock has seen, or zero. A mirror that cannot be reached or lacks the suite
@@ -166,15 +170,18 @@ func (a *Archive) Fetch(ctx context.Context, d Deb) (string, error) {
 		return "", fmt.Errorf("fetch %s: size of %d bytes is out of range", d.Name, d.Size)
 	}
 	var urls []string
-	for _, m := range a.mirrors {
-		urls = append(urls, m.root(d.Archive)+"/"+d.Path)
+	for _, m := range slices.Concat(a.mirrors, a.directories) {
+		if root := m.root(d.Archive); !a.offline || strings.HasPrefix(root, "file://") {
+			urls = append(urls, root+"/"+d.Path)
+		}
 	}
 	if a.offline {
-		p, err := a.cache.File(d.SHA256)
-		if err != nil {
+		if p, err := a.cache.File(d.SHA256); err == nil {
+			return p, nil
+		}
+		if len(urls) == 0 {
 			return "", fmt.Errorf("fetch %s: %w", d.Name, ErrOffline)
 		}
-		return p, nil
 	}
 	p, err := a.fetchBlob(ctx, urls, d.SHA256, d.Size, d.Name)
 	if err != nil {

@@ -135,3 +135,50 @@ func special(t *testing.T, a *debtest.Archive, url string, offline bool, asOf ti
 	}
 	return client{archive, store}
 }
+
+// TestOfflineReadsDirectories makes sure that working offline asks no server,
+// reads directories, and believes them no more than servers.
+func TestOfflineReadsDirectories(t *testing.T) {
+	a := testArchive(t)
+	server, dir := a.Serve(t, nil), t.TempDir()
+	a.WriteTo(t, dir)
+	body := hello.Build(t)
+	d := apt.Deb{Name: "hello", Archive: apt.ArchiveMain, Path: "pool/main/hello/hello_1.0-1_amd64.deb", SHA256: cache.Sum(body), Size: int64(len(body))}
+	open := func(mirrors ...string) *apt.Archive {
+		t.Helper()
+		c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []apt.Mirror
+		for _, each := range mirrors {
+			m, err := apt.ParseMirror(each)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, m)
+		}
+		archive, err := apt.New(apt.Options{Cache: c, Mirrors: list, Offline: true, Attempts: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return archive
+	}
+	if _, err := open(server.URL + "/debian").Fetch(t.Context(), d); !errors.Is(err, apt.ErrOffline) {
+		t.Errorf("from a server: %v, want ErrOffline", err)
+	}
+	both := open(server.URL+"/debian", dir+"/debian")
+	if _, err := both.Fetch(t.Context(), d); err != nil {
+		t.Errorf("from a directory: %v", err)
+	}
+	if _, err := both.Release(t.Context(), "trixie", time.Time{}); !errors.Is(err, apt.ErrOffline) {
+		t.Errorf("an index: %v, want ErrOffline", err)
+	}
+	d.SHA256 = cache.Sum([]byte("other"))
+	if file, err := both.Fetch(t.Context(), d); err == nil {
+		t.Errorf("another package was taken: %s", file)
+	}
+	if n := a.Requests("debian/" + d.Path); n != 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}

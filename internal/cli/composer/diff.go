@@ -35,6 +35,9 @@ The exit code is 3 when they differ.`,
   hardstand diff static base --stat
   hardstand diff oci:released ./mine.yaml --json`,
 		Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return builtin(), cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runDiff(cmd.Context(), f, o, args[0], args[1]) },
 	}
 	o.Flags(cmd.Flags())

@@ -16,6 +16,9 @@ func imagesCommand(f *cli.Frame) *cobra.Command {
 		Example: `  hardstand images
   hardstand images base > mine.yaml          # a definition to start from`,
 		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return builtin(), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return showImage(f, args[0])

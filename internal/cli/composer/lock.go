@@ -174,14 +174,14 @@ func runLock(ctx context.Context, f *cli.Frame, o lockOptions, s *Source) error 
 	}
 	switch {
 	case o.check && (len(changes) > 0 || s.Lock == nil):
-		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %d changes", s.Definition.Name, len(changes))}
+		return &cli.RefusedError{Err: fmt.Errorf("the lock of %s is out of date: %s", s.Definition.Name, counted(len(changes), "change"))}
 	case o.check:
 		return nil
 	case file == "":
 		_, err := f.Stdout.Write(lock.Format())
 		return err
 	}
-	if s.Lock != nil && bytes.Equal(s.Lock.Format(), lock.Format()) {
+	if old, err := ReadLimited(file, spec.MaxLock); err == nil && bytes.Equal(old, lock.Format()) {
 		f.Note("%s is up to date", file)
 	}
 	if err := atomicfile.ReplaceBytes(file, lock.Format(), 0o644); err != nil || o.vendor == "" {
@@ -238,6 +238,14 @@ func lockChanges(old, new *spec.Lock) []string {
 		}
 	}
 	return lines
+}
+
+// counted gives "1 change" or "2 changes".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func byName(packages []*spec.Package) map[string]*spec.Package {

@@ -79,7 +79,7 @@ type archiveOptions struct {
 func (o *archiveOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.mirror, "mirror", "", "Debian mirror: URL or directory of the main archive, and after a comma of the security archive (HARDSTAND_MIRROR)")
 	flags.StringVar(&o.keyring, "keyring", "", "trust the OpenPGP keys in this `file` instead of Debian's")
-	flags.BoolVar(&o.offline, "offline", false, "use only what the cache holds")
+	flags.BoolVar(&o.offline, "offline", false, "use only what the cache holds, and directories given as --mirror")
 }
 
 // open returns the archive: --mirror or HARDSTAND_MIRROR, else the host's apt

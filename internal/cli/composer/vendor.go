@@ -58,12 +58,12 @@ func vendor(ctx context.Context, f *cli.Frame, a *apt.Archive, dir string, s *So
 		return fmt.Errorf("vendor the files of %s: %w", l.Name, err)
 	}
 	if local > 0 {
-		f.Note("%s: %d files from beside the definition", l.Name, local)
+		f.Note("%s: %s from beside the definition", l.Name, counted(local, "file"))
 	}
 	if from := s.Definition.From; from != nil {
 		f.Note("%s: %s, which the image starts from, is not copied: builds still need it", l.Name, from.Image)
 	}
-	f.Note("%s: %d packages, %s, in %s: build with --locked --mirror %s", l.Name, len(packages), cli.Size(bytes), dir, filepath.Join(dir, apt.ArchiveMain))
+	f.Note("%s: %s, %s, in %s: build with --locked --mirror %s", l.Name, counted(len(packages), "package"), cli.Size(bytes), dir, filepath.Join(dir, apt.ArchiveMain))
 	return nil
 }
 
