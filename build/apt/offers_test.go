@@ -164,7 +164,7 @@ func TestOfflineReadsDirectories(t *testing.T) {
 		}
 		return archive
 	}
-	if _, err := open(server.URL + "/debian").Fetch(t.Context(), d); !errors.Is(err, apt.ErrOffline) {
+	if _, err := open(server.URL+"/debian").Fetch(t.Context(), d); !errors.Is(err, apt.ErrOffline) {
 		t.Errorf("from a server: %v, want ErrOffline", err)
 	}
 	both := open(server.URL+"/debian", dir+"/debian")
