@@ -15,7 +15,7 @@ const (
 
 	chunkPacked = 1 << 16 // bytes, at most, of a chunk
 	inSize      = 1 << 17 // chunkPacked and what one symbol may read beyond it, as a power of two
-	overrun     = 8       // bytes that a match may write beyond its end
+	overrun     = 16      // bytes that a match may write beyond its end
 )
 
 // lengths decodes the length of a match.
@@ -100,13 +100,84 @@ func bit(rng, code uint32, p uint16) (uint32, uint32, uint16, uint32) {
 	return rest + (bound-rest)&zero, uint32(d) + bound&zero, p - uint16((int32(p)-int32(zero&2017))>>5), zero
 }
 
-// decode unpacks the chunk in m.in[:packed] to win[pos:end]. Bytes of win from
-// first on may be referred to, by at most dict. It reports whether the chunk
-// was valid. win has overrun bytes beyond end.
+// levels8, levels6 and levels3 decode a symbol by a tree of as many levels, and
+// return it with a 1 before its bits. While one bit is decoded, both of the
+// probabilities that the next may need are read. They are not inlined, because
+// among the variables of decodePortable theirs do not get registers.
 //
-// It is one function, and long, because the range coder's three words must
-// stay in registers.
-func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) bool {
+//go:noinline
+func levels8(tree *[256]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
+	var zero uint32
+	symbol, p := uint32(1), tree[1]
+	for symbol < 128 {
+		if0, if1 := tree[symbol<<1%256], tree[(symbol<<1+1)%256]
+		rng, code, at = normalized(rng, code, at, in)
+		rng, code, tree[symbol%256], zero = bit(rng, code, p)
+		p = if1 ^ (if0^if1)&uint16(zero)
+		symbol = symbol<<1 + 1 + zero
+	}
+	rng, code, at = normalized(rng, code, at, in)
+	rng, code, tree[symbol%256], zero = bit(rng, code, p)
+	return symbol<<1 + 1 + zero, rng, code, at
+}
+
+//go:noinline
+func levels6(tree *[64]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
+	var zero uint32
+	symbol, p := uint32(1), tree[1]
+	for symbol < 32 {
+		if0, if1 := tree[symbol<<1%64], tree[(symbol<<1+1)%64]
+		rng, code, at = normalized(rng, code, at, in)
+		rng, code, tree[symbol%64], zero = bit(rng, code, p)
+		p = if1 ^ (if0^if1)&uint16(zero)
+		symbol = symbol<<1 + 1 + zero
+	}
+	rng, code, at = normalized(rng, code, at, in)
+	rng, code, tree[symbol%64], zero = bit(rng, code, p)
+	return symbol<<1 + 1 + zero, rng, code, at
+}
+
+//go:noinline
+func levels3(tree *[8]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
+	var zero uint32
+	symbol, p := uint32(1), tree[1]
+	for symbol < 4 {
+		if0, if1 := tree[symbol<<1%8], tree[(symbol<<1+1)%8]
+		rng, code, at = normalized(rng, code, at, in)
+		rng, code, tree[symbol%8], zero = bit(rng, code, p)
+		p = if1 ^ (if0^if1)&uint16(zero)
+		symbol = symbol<<1 + 1 + zero
+	}
+	rng, code, at = normalized(rng, code, at, in)
+	rng, code, tree[symbol%8], zero = bit(rng, code, p)
+	return symbol<<1 + 1 + zero, rng, code, at
+}
+
+// matched decodes a literal that is not what stands at the last distance, match,
+// whose bits choose the tree until one differs.
+//
+//go:noinline
+func matched(tree *[0x300]uint16, match, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
+	var zero uint32
+	symbol, offset := uint32(1), uint32(0x100)
+	for symbol < 0x100 {
+		match <<= 1
+		expected := match & offset
+		q := &tree[offset+expected+symbol]
+		rng, code, at = normalized(rng, code, at, in)
+		rng, code, *q, zero = bit(rng, code, *q)
+		symbol = symbol<<1 + 1 + zero
+		offset &= expected ^ zero
+	}
+	return symbol, rng, code, at
+}
+
+// decodePortable unpacks the chunk in m.in[:packed] to win[pos:end]. Bytes of
+// win from first on may be referred to, by at most dict. It reports whether the
+// chunk was valid. win has overrun bytes beyond end.
+//
+// It is long because the words of the range coder are handed from step to step.
+func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uint32) bool {
 	in := &m.in
 	if packed < 5 || in[0] != 0 {
 		return false
@@ -130,30 +201,14 @@ func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) boo
 				before = uint32(win[pos-1])
 			}
 			context := (uint32(pos-first)&m.lpMask)<<m.lc | before>>(8-m.lc)
-			symbol := uint32(1)
+			var symbol uint32
 			if state < litStates {
-				tree := (*[256]uint16)(m.literal[context*0x300:])
-				for symbol < 0x100 {
-					q := &tree[uint8(symbol)]
-					rng, code, at = normalized(rng, code, at, in)
-					rng, code, *q, zero = bit(rng, code, *q)
-					symbol = symbol<<1 + 1 + zero
-				}
+				symbol, rng, code, at = levels8((*[256]uint16)(m.literal[context*0x300:]), rng, code, at, in)
 			} else {
-				tree := (*[0x300]uint16)(m.literal[context*0x300:])
 				if int(rep0) >= pos-first {
 					return false
 				}
-				match, offset := uint32(win[pos-int(rep0)-1]), uint32(0x100)
-				for symbol < 0x100 {
-					match <<= 1
-					expected := match & offset
-					q := &tree[offset+expected+symbol]
-					rng, code, at = normalized(rng, code, at, in)
-					rng, code, *q, zero = bit(rng, code, *q)
-					symbol = symbol<<1 + 1 + zero
-					offset &= expected ^ zero
-				}
+				symbol, rng, code, at = matched((*[0x300]uint16)(m.literal[context*0x300:]), uint32(win[pos-int(rep0)-1]), rng, code, at, in)
 			}
 			win[pos] = byte(symbol)
 			pos++
@@ -232,14 +287,8 @@ func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) boo
 			if code < bound {
 				rng = bound
 				lens.choice += (2048 - lens.choice) >> 5
-				tree := &lens.low[position%16]
-				symbol := uint32(1)
-				for symbol < 8 {
-					q := &tree[symbol%8]
-					rng, code, at = normalized(rng, code, at, in)
-					rng, code, *q, zero = bit(rng, code, *q)
-					symbol = symbol<<1 + 1 + zero
-				}
+				var symbol uint32
+				symbol, rng, code, at = levels3(&lens.low[position%16], rng, code, at, in)
 				length = symbol - 8 + matchMin
 			} else {
 				rng, code = rng-bound, code-bound
@@ -249,25 +298,14 @@ func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) boo
 				if code < bound {
 					rng = bound
 					lens.choice2 += (2048 - lens.choice2) >> 5
-					tree := &lens.mid[position%16]
-					symbol := uint32(1)
-					for symbol < 8 {
-						q := &tree[symbol%8]
-						rng, code, at = normalized(rng, code, at, in)
-						rng, code, *q, zero = bit(rng, code, *q)
-						symbol = symbol<<1 + 1 + zero
-					}
+					var symbol uint32
+					symbol, rng, code, at = levels3(&lens.mid[position%16], rng, code, at, in)
 					length = symbol - 8 + matchMin + 8
 				} else {
 					rng, code = rng-bound, code-bound
 					lens.choice2 -= lens.choice2 >> 5
-					symbol := uint32(1)
-					for symbol < 0x100 {
-						q := &lens.high[uint8(symbol)]
-						rng, code, at = normalized(rng, code, at, in)
-						rng, code, *q, zero = bit(rng, code, *q)
-						symbol = symbol<<1 + 1 + zero
-					}
+					var symbol uint32
+					symbol, rng, code, at = levels8(&lens.high, rng, code, at, in)
 					length = symbol - 0x100 + matchMin + 16
 				}
 			}
@@ -276,14 +314,8 @@ func (m *model) decode(win []byte, first, pos, end, packed int, dict uint32) boo
 		switch {
 		case !repeated:
 			rep1, rep2, rep3 = rep0, rep1, rep2
-			tree := &m.slot[min(length-matchMin, 3)]
-			symbol := uint32(1)
-			for symbol < 64 {
-				q := &tree[symbol%64]
-				rng, code, at = normalized(rng, code, at, in)
-				rng, code, *q, zero = bit(rng, code, *q)
-				symbol = symbol<<1 + 1 + zero
-			}
+			var symbol uint32
+			symbol, rng, code, at = levels6(&m.slot[min(length-matchMin, 3)], rng, code, at, in)
 			slot := symbol - 64
 			rep0 = slot
 			if slot >= 4 {
