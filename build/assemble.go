@@ -64,11 +64,21 @@ type Options struct {
 	// and writing layers, in bytes; what does not fit is read again. Zero means 40
 	// MiB, less than zero nothing.
 	Hold int64
+	// Shared lets compositions with one cache use what another of them made
+	// without looking for it. Nil is for one that is alone.
+	Shared *Shared
 
 	by    codec // of layers
 	store *store
 	room  *atomic.Int64 // for blocks that are held in memory, bytes
 	turns chan struct{} // of packages that are unpacked at once
+}
+
+// Shared is what the compositions of several images have in common. Its zero
+// value is ready; it must not be copied.
+type Shared struct {
+	made  sync.Map // of *segment and layerRecord, by key
+	whole sync.Map // files of blobs that have been hashed, by digest
 }
 
 // Step is how far the composing of one platform's image has come.
@@ -180,7 +190,11 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &sync.Map{}, whole: &sync.Map{}}
+	if o.Shared == nil {
+		o.Shared = &Shared{}
+	}
+	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &o.Shared.made, whole: &o.Shared.whole}
+	defer o.store.release()
 	r := &Result{Images: make([]*Image, len(o.Platforms)), holds: o.Cache.Holds}
 	var g errgroup.Group
 	g.SetLimit(maxPlatforms)

@@ -52,7 +52,7 @@ func (st *store) plan(tree *rootfs.Tree, g group) (layerPlan, error) {
 // write returns a layer, from the cache when it is there.
 func (st *store) write(ctx context.Context, p layerPlan) (oci.Layer, error) {
 	rec, err, _ := inFlight.Do(st.Dir()+"\x00"+string(p.key), func() (any, error) {
-		if r, ok := st.made.Load(p.key); ok {
+		if r, ok := st.made.Load(p.key); ok && st.Contains(r.(layerRecord).Digest, r.(layerRecord).Size) {
 			return r, nil
 		}
 		r, err := st.layer(ctx, p)

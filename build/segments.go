@@ -43,6 +43,7 @@ func cachedSegment(ctx context.Context, o Options, key cache.Digest, write func(
 			return s, nil
 		}
 		if s := o.store.find(key); s != nil {
+			o.store.made.Store(key, s)
 			return s, nil
 		}
 		return makeSegment(ctx, o, key, write)
@@ -130,6 +131,16 @@ func (st *store) saveAll(list []*segment) {
 			return // it is a cache
 		}
 	}
+}
+
+// release forgets the blocks of segments that are in the cache by now.
+func (st *store) release() {
+	st.made.Range(func(_, v any) bool {
+		if s, ok := v.(*segment); ok && s.at().Blob != "" {
+			s.held.release()
+		}
+		return true
+	})
 }
 
 // copySegment copies a segment as it is, and unpacked.

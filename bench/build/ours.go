@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/hardstand/hardstand/build/spec"
@@ -154,13 +155,15 @@ func (b *bench) fromDebs() []contender {
 		return contender{name: "debs cached, " + image, setup: b.fresh("debs"), env: b.env("cold"),
 			commands: [][]string{b.build(image, "out", "--locked", "--offline", "--platform", "linux/amd64")}}
 	}
-	all := contender{name: "debs cached, all variants of static, base, cc, two platforms", setup: b.fresh("debs"), env: b.env("cold")}
+	all := contender{name: "debs cached, all variants of static, base, cc, two platforms", setup: b.fresh("debs"), env: b.env("cold"),
+		commands: [][]string{b.build(families[0], "out", slices.Concat(families[1:], []string{"--variants", "--locked", "--offline"})...)}}
+	each := contender{name: "the same, one image at a time", setup: b.fresh("debs"), env: b.env("cold")}
 	for _, family := range families {
 		for _, variant := range variants {
-			all.commands = append(all.commands, b.build(family+variant, "out/"+family+variant, "--locked", "--offline"))
+			each.commands = append(each.commands, b.build(family+variant, "out/"+family+variant, "--locked", "--offline"))
 		}
 	}
-	return append(b.fromDebsAlone(), one("static"), one("base"), all)
+	return append(b.fromDebsAlone(), one("static"), one("base"), all, each)
 }
 
 func (b *bench) network() []contender {

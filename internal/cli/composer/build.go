@@ -24,10 +24,11 @@ import (
 
 type buildOptions struct {
 	Options
-	signing signOptions
-	output  string
-	sbom    string
-	json    bool
+	signing  signOptions
+	output   string
+	sbom     string
+	variants bool
+	json     bool
 
 	signer *keysign.Key // nil without --key
 }
@@ -36,15 +37,18 @@ func buildCommand(f *cli.Frame, from OpenFrom) *cobra.Command {
 	var o buildOptions
 	o.From = from
 	cmd := &cobra.Command{
-		Use:   "build NAME|FILE",
-		Short: "Compose an image from the signed Debian archive",
-		Long: `Compose an image from the signed Debian archive, without Docker and without root.
+		Use:   "build NAME|FILE...",
+		Short: "Compose images from the signed Debian archive",
+		Long: `Compose images from the signed Debian archive, without Docker and without root.
 
 The output is one of
   oci:DIR               an OCI layout with every platform (the default, oci:NAME)
   docker-archive:FILE   a file for docker load, one platform, with HEALTHCHECK;
                         "-" writes it to stdout
   docker[:NAME:TAG]     the local Docker engine, one platform, with HEALTHCHECK
+
+Of several images, each becomes the layout DIR/NAME, or hardstand/NAME:latest in
+the Docker engine. What they have in common is made once.
 
 The same definition, lock and canary secret give the same bytes on every
 machine. SOURCE_DATE_EPOCH sets the creation date; without it, it is that of
@@ -54,77 +58,149 @@ the newest file in the image.`,
   hardstand build ./mine.yaml --locked --offline -o docker-archive:mine.tar
   hardstand build base -o oci:base --key hardstand.key
   hardstand build base -o docker:base:dev
-  hardstand build static -o docker-archive:- | docker load`,
-		Args: cobra.ExactArgs(1),
+  hardstand build static -o docker-archive:- | docker load
+  hardstand build static base cc --variants -o oci:layouts`,
+		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return builtin(), cobra.ShellCompDirectiveDefault
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), f, o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), f, o, args) },
 	}
 	o.Flags(cmd.Flags())
 	o.signing.flags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "where to put the image: oci:DIR, docker-archive:FILE or docker[:NAME:TAG]")
 	cmd.Flags().StringVar(&o.sbom, "sbom", "", "`directory` for the SBOMs, SPDX and CycloneDX, of each platform")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&o.variants, "variants", false, "build every variant too: NAME-root, NAME-debug and so on")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON, of several images as a list")
 	return cmd
 }
 
-func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, arg string) error {
-	s, err := LoadSource(arg)
+func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, args []string) error {
+	sources, err := loadSources(args, o.variants)
 	if err != nil {
 		return err
 	}
-	if o.output == "" {
-		o.output = "oci:" + s.Definition.Name
-	}
-	target, err := parseOutput(f, o.output, s.Definition.Name)
+	several := o.variants || len(args) > 1
+	targets, err := o.targets(f, sources, several)
 	if err != nil {
 		return err
 	}
-	if err := target.choosePlatform(&o.Options); err != nil {
+	for _, s := range sources {
+		if err := o.openFrom(ctx, s); err != nil { // before a passphrase is asked for: the other executable asks too
+			return err
+		}
+	}
+	if o.signer, err = o.signing.load(ctx, f, targets[0]); err != nil {
 		return err
 	}
-	if err := o.openFrom(ctx, s); err != nil { // before a passphrase is asked for: the other executable asks too
+	if o.cache, err = openCache(f); err != nil {
 		return err
 	}
-	if o.signer, err = o.signing.load(ctx, f, target); err != nil {
-		return err
+	o.shared = &build.Shared{}
+	sums := []summary{}
+	for i, s := range sources {
+		sum, err := o.buildOne(ctx, f, s, targets[i])
+		if err != nil {
+			return err
+		}
+		if !o.json && !targets[i].stream() {
+			sum.print(f)
+		}
+		sums = append(sums, sum)
 	}
+	switch {
+	case !o.json || targets[0].stream():
+		return nil
+	case several:
+		return f.PrintJSON(sums)
+	default:
+		return f.PrintJSON(sums[0])
+	}
+}
+
+// loadSources finds images, each with its variants if they are asked for.
+func loadSources(args []string, variants bool) ([]*Source, error) {
+	var list []*Source
+	named := map[string]string{}
+	for _, arg := range args {
+		family, variant, err := loadFamily(arg)
+		if err != nil {
+			return nil, err
+		}
+		chosen := []string{variant}
+		if variants && variant != "" {
+			return nil, cli.Usagef("%s is a variant: --variants goes with %s", arg, arg[:len(arg)-len("-")-len(variant)])
+		}
+		for _, v := range family.Variants {
+			if variants {
+				chosen = append(chosen, v.Name)
+			}
+		}
+		for _, v := range chosen {
+			s, err := family.source(v)
+			if err != nil {
+				return nil, err
+			}
+			if other, ok := named[s.Definition.Name]; ok {
+				return nil, cli.Usagef("%s and %s are both called %s", other, arg, s.Definition.Name)
+			}
+			named[s.Definition.Name] = arg
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// targets says where each image goes.
+func (o *buildOptions) targets(f *cli.Frame, sources []*Source, several bool) ([]output, error) {
+	var list []output
+	for _, s := range sources {
+		name, to := s.Definition.Name, o.output
+		switch {
+		case to == "":
+			to = "oci:" + name
+		case several && strings.HasPrefix(to, "oci:"):
+			to = "oci:" + filepath.Join(strings.TrimPrefix(to, "oci:"), name)
+		case several && to != "docker":
+			return nil, cli.Usagef("output %q is for one image: give several to oci:DIR or docker", to)
+		}
+		target, err := parseOutput(f, to, name)
+		if err != nil {
+			return nil, err
+		}
+		if err := target.choosePlatform(&o.Options); err != nil {
+			return nil, err
+		}
+		list = append(list, target)
+	}
+	return list, nil
+}
+
+// buildOne composes an image and writes it to its target.
+func (o buildOptions) buildOne(ctx context.Context, f *cli.Frame, s *Source, target output) (summary, error) {
 	r, err := o.Compose(ctx, f, s, target.format(), nil)
 	if err != nil {
-		return err
+		return summary{}, err
 	}
 	return deliver(ctx, f, o, s.Definition, target, r)
 }
 
-// deliver writes a result to its target and reports it.
-func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definition, target output, r *build.Result) error {
-	name := d.Name
+// deliver writes a result to its target.
+func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definition, target output, r *build.Result) (summary, error) {
 	if err := target.write(ctx, f, r); err != nil {
-		return err
+		return summary{}, err
 	}
 	if target.kind == "oci" {
 		if err := errors.Join(writeClaims(target.path, r), writeSignatures(target.path, r, o.signer)); err != nil {
-			return err
+			return summary{}, err
 		}
 	}
 	if o.sbom != "" {
-		if err := writeSBOMs(o.sbom, name, r); err != nil {
-			return err
+		if err := writeSBOMs(o.sbom, d.Name, r); err != nil {
+			return summary{}, err
 		}
 	}
-	sum, err := summarize(name, o.output, r)
-	if err != nil {
-		return err
-	}
-	switch {
-	case target.stream():
-	case o.json:
-		return f.PrintJSON(sum)
-	default:
-		sum.print(f)
-	}
-	return nil
+	return summarize(d.Name, target.text, r)
 }
 
 func writeSBOMs(dir, name string, r *build.Result) error {
@@ -149,6 +225,7 @@ func writeIndented(file string, doc []byte) error {
 
 // output is a parsed -o.
 type output struct {
+	text string // as it was written
 	kind string // oci, docker-archive or docker
 	path string
 	tag  name.Tag
@@ -156,7 +233,7 @@ type output struct {
 
 func parseOutput(f *cli.Frame, s, image string) (output, error) {
 	kind, rest, _ := strings.Cut(s, ":")
-	out := output{kind: kind, path: rest}
+	out := output{text: s, kind: kind, path: rest}
 	tag := "hardstand/" + image + ":latest"
 	switch {
 	case kind == "oci" && rest != "":

@@ -41,6 +41,8 @@ type Options struct {
 	Quiet       bool
 
 	components map[spec.Platform][]sbom.Component // of a wrapped program
+	cache      *cache.Cache                       // opened by the first composition
+	shared     *build.Shared                      // of the images of one command
 }
 
 // Flags adds the flags to a command.
@@ -75,10 +77,12 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := o.openFrom(ctx, s); err != nil {
 		return nil, err
 	}
-	c, err := openCache(f)
-	if err != nil {
-		return nil, err
+	if o.cache == nil {
+		if o.cache, err = openCache(f); err != nil {
+			return nil, err
+		}
 	}
+	c := o.cache
 	s.vendored = o.vendored(f)
 	d := s.Definition
 	if o.noCanary {
@@ -90,7 +94,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := o.canary.apply(d); err != nil {
 		return nil, err
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Debs: s.debs(), Rehash: o.rehash}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Debs: s.debs(), Rehash: o.rehash, Shared: o.shared}
 	if opts.Files, opts.Components, err = s.localFiles(); err != nil {
 		return nil, err
 	}

@@ -127,7 +127,17 @@ func runWrap(ctx context.Context, f *cli.Frame, o wrapOptions, files []string) e
 	if err != nil {
 		return err
 	}
-	return deliver(ctx, f, o.buildOptions, s.Definition, target, r)
+	sum, err := deliver(ctx, f, o.buildOptions, s.Definition, target, r)
+	switch {
+	case err != nil:
+		return err
+	case target.stream():
+		return nil
+	case o.json:
+		return f.PrintJSON(sum)
+	}
+	sum.print(f)
+	return nil
 }
 
 // baseFor chooses the smallest built-in image that has what programs need.
