@@ -136,7 +136,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64, k
 		return nil, nil, err
 	}
 	r, err := decoy.Emit(decoy.Options{
-		Binary: program.Data, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
+		Binary: program.Data, Cleaned: true, Arch: img.Platform.Arch, Master: o.Canary, BuildID: id, Image: d.Name,
 		Tier: d.Canary.Tier, Pad: d.Canary.Pad, Decoys: decoys(d.Canary), Each: settings(d.Canary), Exclude: exclude(d), Shadowed: img.shadowed, Entrypoints: entrypoints(d), Guard: g,
 		OnTrip: d.Canary.OnTrip, Collector: d.Canary.Collector, CA: []byte(d.Canary.CA), Zone: d.Canary.Zone,
 	})

@@ -27,7 +27,7 @@ const gzipLevel = 6
 // blockSize is how much is compressed into one member or frame, in bytes. It
 // decides the compressed bytes, so it is fixed: blocks are compressed side by
 // side, and the result does not depend on how many cores there are.
-const blockSize = 1 << 20
+const blockSize = 512 << 10
 
 // codec compresses blocks so that their concatenation is one stream to every
 // reader: gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878,
@@ -58,9 +58,8 @@ var gzipWriters = sync.Pool{New: func() any {
 func compressGzip(block []byte) ([]byte, error) {
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
-	var out bytes.Buffer
-	out.Grow(len(block)/2 + 64)
-	z.Reset(&out)
+	out := bytes.NewBuffer(make([]byte, 0, len(block)/2+64)) // Grow would write to all of it
+	z.Reset(out)
 	if _, err := z.Write(block); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ import (
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "10"
+const transformVersion = "11"
 
 // segment is a rootfs.Segment and where its bytes are.
 type segment struct {

@@ -195,11 +195,19 @@ func (d *Reader) readControl(name string, body io.Reader) error {
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		data, err := io.ReadAll(tr)
-		if err != nil {
+		member := path.Clean(h.Name)
+		if scriptNames[member] {
+			d.control.Scripts = insertSorted(d.control.Scripts, member)
+		}
+		if member != "control" && member != "md5sums" && member != "conffiles" {
+			continue // Next reads it
+		}
+		var text bytes.Buffer
+		text.Grow(int(min(h.Size, 1<<20)) + bytes.MinRead)
+		if _, err := text.ReadFrom(tr); err != nil {
 			return err
 		}
-		switch member := path.Clean(h.Name); {
+		switch data := text.Bytes(); {
 		case member == "control":
 			if found {
 				return errors.New("two control files")
@@ -212,8 +220,6 @@ func (d *Reader) readControl(name string, body io.Reader) error {
 			d.control.MD5Sums = data
 		case member == "conffiles":
 			d.control.Conffiles = strings.Fields(string(data))
-		case scriptNames[member]:
-			d.control.Scripts = insertSorted(d.control.Scripts, member)
 		}
 	}
 	if !found {

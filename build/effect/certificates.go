@@ -3,6 +3,7 @@ package effect
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"path"
@@ -23,7 +24,7 @@ const BundlePath = "etc/ssl/certs/ca-certificates.crt"
 // The single files and the tools around them are left out.
 func certificates(Package) *Effect {
 	const dir = "usr/share/ca-certificates/"
-	pems := map[string][]byte{}
+	pems, size := map[string][]byte{}, 0
 	return &Effect{
 		Does: "the certificates are joined to /" + BundlePath + ", as update-ca-certificates does; single files and hashed names are left out",
 		drop: func(p string) bool {
@@ -34,12 +35,17 @@ func certificates(Package) *Effect {
 			if !strings.HasPrefix(e.Path, dir) {
 				return false, nil
 			}
-			data, err := io.ReadAll(io.LimitReader(body, maxCertificate))
+			if e.Size > maxCertificate {
+				return false, fmt.Errorf("%s has %d bytes, a certificate at most %d", e.Path, e.Size, maxCertificate)
+			}
+			data := make([]byte, e.Size, e.Size+1)
+			_, err := io.ReadFull(body, data)
 			pems[e.Path] = append(bytes.TrimSpace(data), '\n')
+			size += len(pems[e.Path])
 			return true, err
 		},
 		finish: func() ([]rootfs.Content, error) {
-			var bundle bytes.Buffer
+			bundle := bytes.NewBuffer(make([]byte, 0, size))
 			for _, p := range slices.Sorted(maps.Keys(pems)) {
 				bundle.Write(pems[p])
 			}

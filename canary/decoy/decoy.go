@@ -69,6 +69,7 @@ type Decoy struct {
 // Options says what to plant. Binary, Arch, Master and BuildID are required.
 type Options struct {
 	Binary  []byte // the multi-call program for Arch, not yet configured; unused with TierA
+	Cleaned bool   // Clean was called on Binary, and on the guard's
 	Tier    string // where empty: TierBoth, or TierB on platforms other than amd64 and arm64
 	Pad     int    // tier A programs have at least so many bytes
 	Arch    string // GOARCH

@@ -60,7 +60,7 @@ func (o Options) guardFiles(planted []Decoy, c config.Config) ([]File, error) {
 		c.Pipes = append(c.Pipes, config.Pipe{Path: p.Path, Content: p.Content})
 		files = append(files, File{Path: p.Path, Mode: fs.ModeNamedPipe | cmp.Or(p.Mode.Perm(), 0o666)})
 	}
-	filled, err := config.Fill(g.Binary, c, o.seed("guard mask", ""))
+	filled, err := config.Fill(o.clean(g.Binary), c, o.seed("guard mask", ""))
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}

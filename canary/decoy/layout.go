@@ -1,6 +1,7 @@
 package decoy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -19,7 +20,7 @@ func (o Options) layOut(planted []Decoy) ([]File, error) {
 	c := o.configuration(planted)
 	var files []File
 	if o.Tier != TierA {
-		program, err := config.Fill(o.Binary, c, o.seed("mask", ""))
+		program, err := config.Fill(o.clean(o.Binary), c, o.seed("mask", ""))
 		if err != nil {
 			return nil, err
 		}
@@ -50,6 +51,14 @@ func (o Options) layOut(planted []Decoy) ([]File, error) {
 	}
 	files = append(files, guard...)
 	return append(files, File{Path: c.Marker, Mode: 0o444, Content: c.Proof}), nil
+}
+
+// clean returns a copy of a program that is clean.
+func (o Options) clean(program []byte) []byte {
+	if o.Cleaned {
+		return bytes.Clone(program)
+	}
+	return config.Clean(program)
 }
 
 // fullPath is where tier B's link for d stands.

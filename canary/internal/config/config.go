@@ -67,8 +67,8 @@ func Networked(program []byte) bool {
 	return at >= 0 && at+magicSize < len(program) && program[at+magicSize] == 1
 }
 
-// Fill returns program, cleaned, with its one unfilled block filled. seed masks the
-// block; the same seed and configuration give the same bytes.
+// Fill fills the one unfilled block of a program, in place, and returns it. seed
+// masks the block; the same seed and configuration give the same bytes.
 func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
 	magic := Magic()
 	at := bytes.Index(program, magic)
@@ -82,9 +82,8 @@ func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fill decoy program: %w", err)
 	}
-	out := Clean(program)
-	copy(out[at:], block)
-	return out, nil
+	copy(program[at:], block)
+	return program, nil
 }
 
 // ErrEmpty says that a block was never filled.
