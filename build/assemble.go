@@ -71,6 +71,8 @@ type Options struct {
 	store *store
 	room  *atomic.Int64 // for blocks that are held in memory, bytes
 	turns chan struct{} // of packages that are unpacked at once
+
+	several bool // compositions share something
 }
 
 // Shared is what the compositions of several images have in common. Its zero
@@ -189,7 +191,7 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	if o.Shared == nil {
+	if o.several = o.Shared != nil; !o.several {
 		o.Shared = &Shared{}
 	}
 	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &o.Shared.made, whole: &o.Shared.whole}
@@ -366,6 +368,10 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 			return nil
 		})
 	}
+	g.Go(func() error {
+		unpackAhead(d, platform)
+		return nil
+	})
 	_ = g.Wait() // the errors are in errs, in the lock's order
 	for _, err := range errs {
 		if err != nil {

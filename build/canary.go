@@ -79,6 +79,14 @@ func guardProgram(c *spec.Canary) string {
 	return payload.Guard
 }
 
+// unpackAhead unpacks the program of the decoys while packages keep less than all
+// processors busy.
+func unpackAhead(d *spec.Definition, p spec.Platform) {
+	if d.Canary != nil && len(d.Canary.Decoys) > 0 {
+		_, _ = payload.Kept(decoyProgram(d.Canary), p) // plant has the error too
+	}
+}
+
 // guard returns what to plant of the guard, nil for none. It watches the tokens
 // that are no pipes.
 func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []decoy.Pipe, know func(*payload.Unpacked)) (*decoy.Guard, error) {
@@ -86,7 +94,7 @@ func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []
 	if g == nil {
 		return nil, nil
 	}
-	program, err := payload.Read(guardProgram(d.Canary), p)
+	program, err := payload.Kept(guardProgram(d.Canary), p)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +134,7 @@ func plant(d *spec.Definition, o Options, img *Image, id string, newest int64, k
 	if len(d.Canary.Decoys) == 0 {
 		return tokens, reg, nil
 	}
-	program, err := payload.Read(decoyProgram(d.Canary), img.Platform)
+	program, err := payload.Kept(decoyProgram(d.Canary), img.Platform)
 	if err != nil {
 		return nil, nil, err
 	}

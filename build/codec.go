@@ -165,14 +165,14 @@ func (p *packer) Write(data []byte) (int, error) {
 }
 
 // program writes a whole program whose blocks are compressed already.
-func (p *packer) program(s *payload.Stored) error {
+func (p *packer) program(blocks [][]byte, unpack func(w io.Writer, i int) error) error {
 	if len(*p.block) > 0 {
 		if err := p.flush(); err != nil {
 			return err
 		}
 	}
-	for i, block := range s.Blocks {
-		p.done(packed{data: block, unpack: func(w io.Writer) error { return s.Unpack(w, i) }})
+	for i, block := range blocks {
+		p.done(packed{data: block, unpack: func(w io.Writer) error { return unpack(w, i) }})
 	}
 	return p.drain(maxPending)
 }

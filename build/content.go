@@ -35,7 +35,15 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 			return nil, err
 		}
 		entry.Size, entry.SHA256 = program.Size, string(program.SHA256)
-		s, err := rootfs.WriteFile(w, "probe", entry, func() error { return w.zip.program(program) })
+		unpack := program.Unpack
+		if o.several { // images, so that it is asked for again
+			all, err := payload.Kept(name, platform)
+			if err != nil {
+				return nil, err
+			}
+			unpack = all.Unpack
+		}
+		s, err := rootfs.WriteFile(w, "probe", entry, func() error { return w.zip.program(program.Blocks, unpack) })
 		return &segment{Segment: s}, err
 	})
 	if err != nil {

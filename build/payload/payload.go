@@ -235,6 +235,22 @@ func Read(name string, p spec.Platform) (*Unpacked, error) {
 	return u, nil
 }
 
+// Unpack writes one block.
+func (u *Unpacked) Unpack(w io.Writer, i int) error {
+	start := i * BlockSize
+	_, err := w.Write(u.Data[start:min(start+BlockSize, len(u.Data))])
+	return err
+}
+
+var kept sync.Map // of func() (*Unpacked, error), by file name
+
+// Kept is Read of a program that is asked for again: what was unpacked stays in
+// memory, and nobody may write to it.
+func Kept(name string, p spec.Platform) (*Unpacked, error) {
+	read, _ := kept.LoadOrStore(FileName(name, p), sync.OnceValues(func() (*Unpacked, error) { return Read(name, p) }))
+	return read.(func() (*Unpacked, error))()
+}
+
 // unpack unpacks the blocks side by side.
 func (s *Stored) unpack() (*Unpacked, error) {
 	u := &Unpacked{Data: make([]byte, s.Size), Blocks: s.Blocks}

@@ -96,7 +96,9 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, args []string) 
 	if o.cache, err = openCache(f); err != nil {
 		return err
 	}
-	o.shared = &build.Shared{}
+	if several {
+		o.shared = &build.Shared{}
+	}
 	sums := []summary{}
 	for i, s := range sources {
 		sum, err := o.buildOne(ctx, f, s, targets[i])
