@@ -1,10 +1,13 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hardstand/hardstand/build/payload"
 )
 
 // defaultHold is how much of the blocks one composition keeps in memory, in
@@ -107,6 +110,54 @@ func copyBlocks(packed, plain io.Writer, list []tarBlock) error {
 	}
 	return nil
 }
+
+// writePlain writes the tar bytes. Those that must be unpacked are unpacked side
+// by side, some blocks ahead.
+func writePlain(w io.Writer, list []tarBlock) error {
+	type unpacked struct {
+		text *bytes.Buffer
+		err  error
+	}
+	ahead := make([]chan unpacked, len(list))
+	start := func(i int) {
+		if i >= len(list) || list[i].unpack == nil {
+			return
+		}
+		ahead[i] = make(chan unpacked, 1)
+		go func() {
+			text := texts.Get().(*bytes.Buffer)
+			text.Reset()
+			err := list[i].unpack(text)
+			ahead[i] <- unpacked{text, err}
+		}()
+	}
+	for i := range maxAhead {
+		start(i)
+	}
+	for i, t := range list {
+		start(i + maxAhead)
+		if ahead[i] != nil {
+			u := <-ahead[i]
+			if u.err != nil {
+				return u.err
+			}
+			if _, err := w.Write(u.text.Bytes()); err != nil {
+				return err
+			}
+			texts.Put(u.text)
+			continue
+		}
+		if _, err := w.Write(t.plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxAhead is how many blocks are unpacked before they are needed.
+const maxAhead = 2
+
+var texts = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, payload.BlockSize+bytes.MinRead)) }}
 
 // buffers are for the blocks that are being filled.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, blockSize); return &b }}
