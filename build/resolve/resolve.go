@@ -34,22 +34,6 @@ const maxSteps = 200_000
 // errSteps is returned when the bound is hit.
 var errSteps = errors.New("the dependencies are too tangled to resolve")
 
-// UnsatisfiedError explains a dependency that nothing can satisfy.
-type UnsatisfiedError struct {
-	Chain   []string // from the image to the package that needs Clause
-	Clause  deb.Clause
-	Reasons []string // one an alternative
-}
-
-func (e *UnsatisfiedError) Error() string {
-	var b strings.Builder
-	for i, name := range e.Chain[1:] {
-		fmt.Fprintf(&b, "%s needs %s; ", e.Chain[i], name)
-	}
-	fmt.Fprintf(&b, "%s needs %s: %s", e.Chain[len(e.Chain)-1], e.Clause, strings.Join(e.Reasons, "; "))
-	return b.String()
-}
-
 // Resolve returns the chosen packages in order of their names.
 func Resolve(u *Universe, r Request) ([]Choice, error) {
 	slices.Sort(u.suites)
@@ -67,7 +51,12 @@ func Resolve(u *Universe, r Request) ([]Choice, error) {
 			goals = &goal{clause: c, next: goals}
 		}
 	}
-	err := s.solve(goals)
+	err := s.impossible(goals)
+	if err == nil {
+		if err = s.solve(goals); errors.Is(err, errSteps) {
+			err = s.blame(goals)
+		}
+	}
 	if u.err != nil {
 		return nil, u.err
 	}

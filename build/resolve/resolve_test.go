@@ -64,6 +64,9 @@ var cases = map[string]struct {
 	"provides and conflicts with itself":        {packages: "aa 1; Provides: mta; Conflicts: mta", want: "aa", result: "aa=1"},
 	"conflict by virtual name":                  {packages: "aa 1; Provides: mta; Conflicts: mta\nbb 1; Provides: mta", want: "aa bb", err: "conflicts with mta"},
 	"bad relation":                              {packages: "aa 1; Depends: (", want: "aa", err: "bad relation"},
+	"misspelt":                                  {packages: "libcurl4t64 1", want: "libcurl4t46", err: `base needs libcurl4t46: no candidate in trixie (did you mean "libcurl4t64"?)`},
+	"misspelt elsewhere":                        {packages: "aa 1\nsuite trixie-security\nzlib1g 1", want: "zlb1g", err: `(did you mean "zlib1g"?)`},
+	"nothing like it":                           {packages: "ab 1", want: "xy", err: "base needs xy: no candidate in trixie"},
 	"version clash":                             {packages: "aa 1; Depends: bb (= 1)\nbb 1\nbb 2", want: "bb aa", result: "aa=1 bb=1"},
 }
 
@@ -169,6 +172,47 @@ func TestResolve(t *testing.T) {
 		})
 	}
 }
+
+// All of the names that a definition got wrong are said at once, before anything
+// is searched for: what exists beside them may be chosen in too many ways.
+func TestEveryMissingPackageIsNamed(t *testing.T) {
+	u := universe(t, tangle+"zlib1g 1", rand.New(rand.NewPCG(1, 1)))
+	_, err := resolve.Resolve(u, resolve.Request{For: "base", Want: []string{"top", "zlib1gg", "zlib1g (>= 2)", "nowhere | nothing"}})
+	want := `base needs zlib1gg: no candidate in trixie (did you mean "zlib1g"?)
+base needs zlib1g (>= 2): trixie has only zlib1g 1
+base needs nowhere | nothing: no candidate in trixie; no candidate in trixie`
+	if err == nil || err.Error() != want {
+		t.Errorf("error = %v\nwant %s", err, want)
+	}
+}
+
+// A package that cannot be installed at all is named, also when the search for a
+// way around it was given up.
+func TestTangledDependenciesNameTheCulprit(t *testing.T) {
+	for _, tc := range []struct{ packages, want string }{
+		{"last 1; Depends: absent", "base needs last; last needs absent: no candidate in trixie"},
+		{"last 1; Conflicts: leaf", "the dependencies are too tangled to resolve"},
+	} {
+		u := universe(t, tangle+tc.packages, rand.New(rand.NewPCG(1, 1)))
+		_, err := resolve.Resolve(u, resolve.Request{For: "base", Want: []string{"top", "last"}})
+		if err == nil || err.Error() != tc.want {
+			t.Errorf("error = %v, want %s", err, tc.want)
+		}
+	}
+}
+
+// tangle is a package "top" that can be installed in 2^20 ways, each with leaf.
+var tangle = func() string {
+	var b strings.Builder
+	fmt.Fprint(&b, "top 1; Depends: leaf")
+	for i := range 20 {
+		fmt.Fprintf(&b, ", left%d | right%d", i, i)
+	}
+	for i := range 20 {
+		fmt.Fprintf(&b, "\nleft%d 1\nright%d 1", i, i)
+	}
+	return b.String() + "\nleaf 1\n"
+}()
 
 func TestReasonsAreKept(t *testing.T) {
 	u := universe(t, "aa 1; Depends: bb, awk | gawk\nbb 1", rand.New(rand.NewPCG(1, 1)))
