@@ -369,7 +369,7 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 		})
 	}
 	g.Go(func() error {
-		unpackAhead(d, platform)
+		readAhead(d, platform)
 		return nil
 	})
 	_ = g.Wait() // the errors are in errs, in the lock's order

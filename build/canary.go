@@ -79,14 +79,6 @@ func guardProgram(c *spec.Canary) string {
 	return payload.Guard
 }
 
-// unpackAhead unpacks the program of the decoys while packages keep less than all
-// processors busy.
-func unpackAhead(d *spec.Definition, p spec.Platform) {
-	if d.Canary != nil && len(d.Canary.Decoys) > 0 {
-		_, _ = payload.Kept(decoyProgram(d.Canary), p) // plant has the error too
-	}
-}
-
 // guard returns what to plant of the guard, nil for none. It watches the tokens
 // that are no pipes.
 func guard(d *spec.Definition, p spec.Platform, tokens *token.Register, pipes []decoy.Pipe, know func(*payload.Unpacked)) (*decoy.Guard, error) {

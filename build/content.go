@@ -16,10 +16,7 @@ import (
 
 // probeSegment adds the probe.
 func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, []sbom.Component, error) {
-	name := payload.Probe
-	if !p.TLS {
-		name = payload.Choose(payload.ProbePlain, platform)
-	}
+	name := probeProgram(p, platform)
 	prog, err := payload.Lookup(name, platform)
 	if err != nil {
 		return nil, nil, err
@@ -53,6 +50,24 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 		Name: "hardstand-probe", SHA256: s.Entries[0].SHA256, Note: "health checker at " + p.Path,
 		PURL: sbom.GoPURL("github.com/hardstand/hardstand", prog.Version) + "#probe",
 	}), nil
+}
+
+// readAhead reads the programs that the image will get, while its packages keep
+// less than all processors busy. Whoever needs them has the errors too.
+func readAhead(d *spec.Definition, p spec.Platform) {
+	if d.Probe != nil {
+		_, _ = payload.Open(probeProgram(d.Probe, p), p)
+	}
+	if d.Canary != nil && len(d.Canary.Decoys) > 0 {
+		_, _ = payload.Kept(decoyProgram(d.Canary), p)
+	}
+}
+
+func probeProgram(p *spec.Probe, platform spec.Platform) string {
+	if p.TLS {
+		return payload.Probe
+	}
+	return payload.Choose(payload.ProbePlain, platform)
 }
 
 // probeInMemory writes a probe that is patched, or compressed otherwise than the

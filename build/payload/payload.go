@@ -151,8 +151,15 @@ type Stored struct {
 	Blocks [][]byte // compressed, of BlockSize bytes each but for the last
 }
 
-// Open finds the compressed blocks of a program.
+var opened sync.Map // of func() (*Stored, error), by file name
+
+// Open finds the compressed blocks of a program, which nobody may write to.
 func Open(name string, p spec.Platform) (*Stored, error) {
+	open, _ := opened.LoadOrStore(FileName(name, p), sync.OnceValues(func() (*Stored, error) { return open(name, p) }))
+	return open.(func() (*Stored, error))()
+}
+
+func open(name string, p spec.Platform) (*Stored, error) {
 	prog, err := Lookup(name, p)
 	if err != nil {
 		return nil, err
