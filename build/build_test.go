@@ -2,19 +2,13 @@ package build_test
 
 import (
 	"archive/tar"
-	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,10 +20,8 @@ import (
 	"github.com/hardstand/hardstand/build/debtest"
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/oci"
-	"github.com/hardstand/hardstand/build/payload/payloadtest"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
-	"github.com/hardstand/hardstand/canary/alert"
 )
 
 const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -323,67 +315,6 @@ func TestLocalImageVerifiesAsALayout(t *testing.T) {
 	}
 }
 
-func TestEveryBlobDamagedHeals(t *testing.T) {
-	dir, keys := mirror(t)
-	d, cacheDir := parse(t, definition), t.TempDir()
-	want := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{}))
-	err := filepath.WalkDir(filepath.Join(cacheDir, "blobs"), func(p string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err != nil {
-			return err
-		}
-		if len(data) == 0 { // of a suite without packages
-			return nil
-		}
-		data[len(data)/2] ^= 1
-		return os.WriteFile(p, data, 0o600)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{})); got != want {
-		t.Errorf("digest %s from a cache of damaged blobs, want %s", got, want)
-	}
-}
-
-// A lock is a file that people edit: what it says is checked against the
-// definition and against the packages, with a warm cache as with a cold one.
-func TestEditedLocksAreRefused(t *testing.T) {
-	dir, keys := mirror(t)
-	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
-	for name, tc := range map[string]struct {
-		edit func(*spec.Lock)
-		want string
-	}{
-		"platform missing": {func(l *spec.Lock) { delete(l.Platforms, "linux/arm64") }, "has 1 platforms, the definition 2"},
-		"package missing":  {func(l *spec.Lock) { l.Platforms["linux/amd64"] = l.Platforms["linux/amd64"][1:] }, "lacks base-files for linux/amd64"},
-		"denied package": {func(l *spec.Lock) {
-			p := *l.Platforms["linux/amd64"][0]
-			p.Name = "bash"
-			l.Platforms["linux/amd64"] = append(l.Platforms["linux/amd64"], &p)
-		}, "which the definition denies"},
-		"foreign suite":      {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Suite = "sid" }, "no source of the definition"},
-		"other version":      {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Version = "99" }, "the lock says"},
-		"other architecture": {func(l *spec.Lock) { l.Platforms["linux/amd64"][0].Architecture = "all" }, "the lock says"},
-	} {
-		l, err := build.Lock(t.Context(), w.archive, d, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := build.Options{Cache: w.cache, Archive: w.archive}
-		if _, err := build.Assemble(t.Context(), d, l, o); err != nil {
-			t.Fatal(err)
-		}
-		tc.edit(l)
-		if _, err := build.Assemble(t.Context(), d, l, o); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: error = %v, want it to say %q", name, err, tc.want)
-		}
-	}
-}
-
 func TestSetIDFilesFailTheBuild(t *testing.T) {
 	a := debtest.NewArchive(t, debtest.Suite{Name: "trixie", Packages: []debtest.Package{{Name: "passwd", Headers: []tar.Header{
 		{Name: "./usr/bin/chfn", Typeflag: tar.TypeReg, Mode: 0o4755}, {Name: "./usr/share/open", Typeflag: tar.TypeReg, Mode: 0o666}}}}},
@@ -453,36 +384,6 @@ func TestChecksumsNameWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestDamagedCacheHeals(t *testing.T) {
-	dir, keys := mirror(t)
-	d, cacheDir := parse(t, definition), t.TempDir()
-	want := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{}))
-	n := 0
-	err := filepath.WalkDir(cacheDir, func(p string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err != nil {
-			return err
-		}
-		switch n++; n % 3 {
-		case 0:
-			return os.Remove(p)
-		case 1:
-			data[len(data)/2] ^= 1
-			return os.WriteFile(p, data, 0o600)
-		}
-		return nil
-	})
-	if err != nil || n < 20 {
-		t.Fatal(err, n)
-	}
-	if got := digest(t, open(t, dir, keys, cacheDir).build(t, d, build.Options{})); got != want {
-		t.Errorf("digest %s from a damaged cache, want %s", got, want)
-	}
-}
-
 func TestAMissingLibraryFailsTheBuild(t *testing.T) {
 	dir, keys := mirror(t)
 	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
@@ -509,276 +410,4 @@ func TestAMissingLibraryFailsTheBuild(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "/usr/local/bin/app needs libc.so.6, which is not in the image: add the package libc6") {
 		t.Errorf("error = %v", err)
 	}
-}
-
-func TestStaleLockIsRefused(t *testing.T) {
-	dir, keys := mirror(t)
-	w := open(t, dir, keys, t.TempDir())
-	l, err := build.Lock(t.Context(), w.archive, parse(t, definition), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := parse(t, strings.Replace(definition, "tzdata, ", "", 1))
-	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
-	if !errors.Is(err, build.ErrStaleLock) {
-		t.Errorf("error = %v, want ErrStaleLock", err)
-	}
-}
-
-func TestALockedBuildTouchesNoIndex(t *testing.T) {
-	dir, keys := mirror(t)
-	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
-	l, err := build.Lock(t.Context(), w.archive, d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.RemoveAll(filepath.Join(dir, "debian", "dists")); err != nil {
-		t.Fatal(err)
-	}
-	fresh := open(t, dir, keys, t.TempDir())
-	if _, err := build.Assemble(t.Context(), d, l, build.Options{Cache: fresh.cache, Archive: fresh.archive}); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAPackageThatIsNotWhatTheLockSaysIsRefused(t *testing.T) {
-	dir, keys := mirror(t)
-	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition)
-	l, err := build.Lock(t.Context(), w.archive, d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range l.Platforms["linux/amd64"] {
-		p.Version += "+forged"
-	}
-	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
-	if err == nil || !strings.Contains(err.Error(), "the lock says") {
-		t.Errorf("error = %v", err)
-	}
-}
-
-// Tokens and decoys stand in a layer of their own, are in the register, and
-// change nothing else.
-func TestCanaryLayer(t *testing.T) {
-	payloadtest.Need(t)
-	dir, keys := mirror(t)
-	w := open(t, dir, keys, t.TempDir())
-	plain := w.build(t, parse(t, definition), build.Options{}).Images[0]
-	d := parse(t, definition+"canary: {decoys: [ls, wget], tokens: [aws], collector: \"https://alarms.example\"}\n")
-	master := alert.NewMaster()
-	img := w.build(t, d, build.Options{Canary: master}).Images[0]
-	again := open(t, dir, keys, t.TempDir()).build(t, d, build.Options{Canary: master}).Images[0]
-	other := w.build(t, d, build.Options{Canary: alert.NewMaster()}).Images[0]
-	layers := layerDigests(t, img)
-	if !slices.Equal(layers, layerDigests(t, again)) {
-		t.Error("the same secret gives other layers")
-	}
-	if n := len(layers) - 1; !slices.Equal(layers[:n], layerDigests(t, plain)) || layers[n] == layerDigests(t, other)[n] {
-		t.Error("the secret does not decide the top layer, and it alone")
-	}
-	got := content(t, img)
-	for p, want := range map[string]string{"usr/bin/ls": "0111", "home/nonroot/.aws": "dir 0700 65532:65532", "home/nonroot/.aws/credentials": "0600 65532:65532"} {
-		if !strings.Contains(got[p], want) {
-			t.Errorf("/%s is %q, want %s", p, got[p], want)
-		}
-	}
-	if img.Register == nil || img.Register.Decoys == nil || img.Register.Tokens == nil || len(img.Register.Decoys.Decoys) != 2 {
-		t.Errorf("register: %+v", img.Register)
-	}
-	for _, public := range [][]byte{img.SPDX, img.CycloneDX, img.Provenance} {
-		if strings.Contains(string(public), "wget") || strings.Contains(string(public), ".aws") {
-			t.Errorf("a public document names what was planted: %s", public)
-		}
-	}
-}
-
-// TestGuardedImage has the guard start the program, and tokens as named pipes.
-func TestGuardedImage(t *testing.T) {
-	payloadtest.Need(t)
-	dir, keys := mirror(t)
-	w := open(t, dir, keys, t.TempDir())
-	d := parse(t, definition+`entrypoint: [/app, "-v"]
-canary: {decoys: [ls], tokens: [netrc, aws], collector: "https://alarms.example", zone: c.example, exclude: [wget], guard: {pipes: [netrc], allow: [/app]}}
-`)
-	img := w.build(t, d, build.Options{Canary: alert.NewMaster()}).Images[0]
-	config, err := img.Image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(config.Config.Entrypoint, " "); got != "/usr/bin/tini /app -v" {
-		t.Errorf("entrypoint %q", got)
-	}
-	got := content(t, img)
-	for p, want := range map[string]string{"usr/bin/tini": "file 0111", "home/nonroot/.netrc": "pipe 0600 65532:65532", "home/nonroot/.aws/config": "file 0600 65532:65532"} {
-		if !strings.HasPrefix(got[p], want) {
-			t.Errorf("/%s is %q, want %s", p, got[p], want)
-		}
-	}
-	if g := img.Register.Decoys.Guard; g == nil || g.Path != "/usr/bin/tini" || len(img.Register.Tokens.Tokens) != 2 {
-		t.Errorf("register: %+v", img.Register)
-	}
-}
-
-func TestDecoysNeedAMasterSecret(t *testing.T) {
-	dir, keys := mirror(t)
-	w, d := open(t, dir, keys, t.TempDir()), parse(t, definition+"canary: true\n")
-	l, err := build.Lock(t.Context(), w.archive, d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive}); err == nil || !strings.Contains(err.Error(), "master secret") {
-		t.Errorf("error = %v, want it to ask for the master secret", err)
-	}
-}
-
-// TestFullDisk fills a real, tiny file system.
-func TestFullDisk(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=100k"); err != nil {
-		t.Skipf("cannot mount a file system of its own (needs root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(small, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	d := parse(t, "name: x\npackages: [big]\nplatforms: [amd64]")
-	big := make([]byte, 300_000)
-	for i := range big {
-		big[i] = byte(rand.Uint32())
-	}
-	a := debtest.NewArchive(t, debtest.Suite{Name: "trixie", Packages: []debtest.Package{{Name: "big", Files: map[string]string{"usr/big": string(big)}}}},
-		debtest.Suite{Name: "trixie-updates"}, debtest.Suite{Name: "trixie-security"})
-	dir := t.TempDir()
-	a.WriteTo(t, dir)
-	w := open(t, dir, a.Key.Public(t), filepath.Join(small, "cache"))
-	l, err := build.Lock(t.Context(), w.archive, d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = build.Assemble(t.Context(), d, l, build.Options{Cache: w.cache, Archive: w.archive})
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("error = %v, want ENOSPC", err)
-	}
-	if left, _ := os.ReadDir(filepath.Join(w.cache.Dir(), "tmp")); len(left) > 0 {
-		t.Errorf("the failed build left %v", left)
-	}
-	checkCache(t, w.cache)
-}
-
-// checkCache reads everything in a cache as a build would.
-func checkCache(t *testing.T, c *cache.Cache) {
-	t.Helper()
-	err := filepath.WalkDir(filepath.Join(c.Dir(), "blobs"), func(p string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && !c.Has(cache.Digest(e.Name())) {
-			t.Errorf("blob %s is damaged", e.Name())
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-const childVariable = "HARDSTAND_TEST_BUILD_CHILD"
-
-// TestMain lets the test binary build as a child that can be killed.
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(childVariable); spec != "" {
-		os.Exit(child(strings.Split(spec, "|")))
-	}
-	os.Exit(m.Run())
-}
-
-func child(args []string) int {
-	fail := func(err error) int { fmt.Fprintln(os.Stderr, err); return 1 }
-	keyring, err := os.ReadFile(args[1])
-	if err != nil {
-		return fail(err)
-	}
-	keys, err := apt.ParseKeyring(keyring)
-	if err != nil {
-		return fail(err)
-	}
-	c, err := cache.Open(args[2], nil)
-	if err != nil {
-		return fail(err)
-	}
-	m, err := apt.ParseMirror(args[0] + "/debian")
-	if err != nil {
-		return fail(err)
-	}
-	a, err := apt.New(apt.Options{Cache: c, Mirrors: []apt.Mirror{m}, Keyring: &keys, Now: debtest.Epoch.Add(time.Hour)})
-	if err != nil {
-		return fail(err)
-	}
-	d, err := spec.Parse("base.yaml", []byte(definition))
-	if err != nil {
-		return fail(err)
-	}
-	l, err := build.Lock(context.Background(), a, d, nil)
-	if err != nil {
-		return fail(err)
-	}
-	r, err := build.Assemble(context.Background(), d, l, build.Options{Cache: c, Archive: a, Program: "child"})
-	if err != nil {
-		return fail(err)
-	}
-	h, err := r.Index.Digest()
-	if err != nil {
-		return fail(err)
-	}
-	fmt.Println(h)
-	return 0
-}
-
-// Builds that share a cache are killed at random points; what they leave must
-// never mislead a later one.
-func TestKilledBuildsLeaveTheCacheRight(t *testing.T) {
-	dir, keys := mirror(t)
-	want := digest(t, open(t, dir, keys, t.TempDir()).build(t, parse(t, definition), build.Options{}))
-	keyFile := filepath.Join(t.TempDir(), "key.asc")
-	if err := os.WriteFile(keyFile, keys, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	shared := t.TempDir()
-	start := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{dir, keyFile, shared}, "|"))
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
-	right := func() {
-		t.Helper()
-		w := open(t, dir, keys, shared)
-		checkCache(t, w.cache)
-		if got := digest(t, w.build(t, parse(t, definition), build.Options{Program: "child"})); got != want {
-			t.Errorf("digest %s after killed builds, want %s", got, want)
-		}
-	}
-	killed := 0
-	for i := 0; killed < 50 && i < 400; i++ {
-		if i > 0 && i%5 == 0 { // start from nothing again
-			right()
-			if err := os.RemoveAll(shared); err != nil {
-				t.Fatal(err)
-			}
-		}
-		a, b := start(), start()
-		time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
-		for _, cmd := range []*exec.Cmd{a, b} {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-				killed++
-			}
-		}
-	}
-	if killed < 50 {
-		t.Errorf("only %d builds were killed while they ran", killed)
-	}
-	right()
-	t.Logf("%d builds were killed", killed)
 }
