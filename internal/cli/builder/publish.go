@@ -28,8 +28,11 @@ type publishOptions struct {
 	format   string
 	move     bool
 	json     bool
+	variants bool
 
-	trust trustOptions // of a keyless signature, to verify what was written
+	trust  trustOptions       // of a keyless signature, to verify what was written
+	verify sign.VerifyOptions // the same, read
+	signer *sign.Signer
 }
 
 func publishCommand(f *cli.Frame) *cobra.Command {
@@ -44,7 +47,9 @@ written, and set the tag last. Whoever resolves the tag finds a signed image.
 
 A tag is never overwritten: if it names another image, nothing is pushed. If it
 names this very image, signed, nothing is written and that is success. Without
-a TAG, one is made that no other content gets: VERSION-rREVISION-DATE-DIGEST.
+a TAG, one is made that no other content gets: VERSION-rREVISION-DATE-DIGEST,
+of a variant VERSION-VARIANT-rREVISION-DATE-DIGEST. So an image and its variants
+can share a repository, and --variants publishes them all.
 
 Plain HTTP is spoken to loopback registries only. Credentials are those of the
 Docker configuration.`,
@@ -52,6 +57,7 @@ Docker configuration.`,
   hardstand publish oci:./static registry.example/base/static --key hardstand.key
   hardstand publish base registry.example/base:1 --key awskms:///alias/release --replica eu.example/base
   hardstand publish base 127.0.0.1:5000/base:1 --key hardstand.key --json
+  hardstand publish base registry.example/base --variants --key hardstand.key
   hardstand publish oci:server.oci registry.example/server:1 --key hardstand.key --attest tests=results.json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,7 +74,8 @@ Docker configuration.`,
 	o.trust.instance.flags(cmd.Flags())
 	cmd.Flags().StringVar(&o.format, "format", "oci", "media types: oci, or docker for consumers that drop HEALTHCHECK otherwise")
 	cmd.Flags().BoolVar(&o.move, "move", false, "let the tag be taken from the image it names; tags with a digest in them never move")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON, with --variants one object an image")
+	cmd.Flags().BoolVar(&o.variants, "variants", false, "publish every variant too, each under a tag of its own")
 	return cmd
 }
 
@@ -83,20 +90,61 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if _, err := parseReplicas(o.replicas, "0"); err != nil {
 		return err
 	}
-	signer, err := o.load(ctx, f, o.trust.instance)
-	if err != nil {
+	if err := o.checkVariants(what, where); err != nil {
 		return err
 	}
-	var verify sign.VerifyOptions
-	if signer.Keyless() {
-		if verify, err = o.trust.options(ctx, f, "publish"); err != nil {
+	var err error
+	if o.signer, err = o.load(ctx, f, o.trust.instance); err != nil {
+		return err
+	}
+	if o.signer.Keyless() {
+		if o.verify, err = o.trust.options(ctx, f, "publish"); err != nil {
 			return err
 		}
 	}
-	p, err := o.prepare(ctx, f, what, format)
+	if dir, ok := strings.CutPrefix(what, "oci:"); ok {
+		idx, err := oci.ReadLayout(dir)
+		if err != nil {
+			return err
+		}
+		p, err := prepareLayout(f, dir, idx)
+		if err != nil {
+			return err
+		}
+		return o.publish(ctx, f, p, where)
+	}
+	sources, err := composer.LoadSources(what, o.variants)
 	if err != nil {
 		return err
 	}
+	for _, s := range sources {
+		r, err := o.Compose(ctx, f, s, format, nil)
+		if err != nil {
+			return err
+		}
+		if err := o.publish(ctx, f, attest(s, r), where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkVariants refuses with --variants what can only be said of one image.
+func (o *publishOptions) checkVariants(what, where string) error {
+	switch {
+	case !o.variants:
+	case strings.HasPrefix(what, "oci:"):
+		return cli.Usagef("%s is one image: --variants goes with NAME or FILE", what)
+	case strings.ContainsRune(where[strings.LastIndexByte(where, '/')+1:], ':'):
+		return cli.Usagef("%s is a tag for one image: with --variants each gets its own, so leave it out", where)
+	case len(o.claims) > 0:
+		return cli.Usagef("--attest is about one image: publish that one without --variants")
+	}
+	return nil
+}
+
+// publish pushes an image, and copies it to the replicas.
+func (o *publishOptions) publish(ctx context.Context, f *cli.Frame, p prepared, where string) error {
 	claims, err := readClaims(o.claims, p.platforms)
 	if err != nil {
 		return err
@@ -125,7 +173,7 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	progress := f.NewProgress("publishing "+tag.String(), o.Quiet)
 	defer progress.Stop()
 	result, err := registry.Publish(ctx, registry.PublishOptions{
-		Index: p.index, Tag: tag, Signer: signer, Attestations: p.attestations, Move: o.move, Verify: verify, Ledger: ledger,
+		Index: p.index, Tag: tag, Signer: o.signer, Attestations: p.attestations, Move: o.move, Verify: o.verify, Ledger: ledger,
 		Progress: func(e registry.Event) { progress.Label("%s %s", e.Step, stepBytes(e)) },
 	})
 	progress.Stop()
@@ -139,8 +187,13 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err := printPublished(f, o.json, tag, result); err != nil || len(replicas) == 0 {
 		return err
 	}
-	if !signer.Keyless() {
-		verify = sign.VerifyOptions{Keys: []sign.Key{signer.Key()}}
+	return o.replicate(ctx, f, tag, replicas, ledger)
+}
+
+func (o *publishOptions) replicate(ctx context.Context, f *cli.Frame, tag name.Tag, replicas []name.Tag, ledger *registry.Ledger) error {
+	verify := o.verify
+	if !o.signer.Keyless() {
+		verify = sign.VerifyOptions{Keys: []sign.Key{o.signer.Key()}}
 	}
 	verify.Platforms = true
 	copies, err := registry.Replicate(ctx, registry.ReplicateOptions{Source: tag, Targets: replicas, Verify: verify, Ledger: ledger})
@@ -194,28 +247,12 @@ func (p prepared) platforms() (map[string]v1.Hash, error) {
 	return platformDigests(p.index)
 }
 
-func (o *publishOptions) prepare(ctx context.Context, f *cli.Frame, what string, format oci.Format) (prepared, error) {
-	if dir, ok := strings.CutPrefix(what, "oci:"); ok {
-		idx, err := oci.ReadLayout(dir)
-		if err != nil {
-			return prepared{}, err
-		}
-		return prepareLayout(f, dir, idx)
-	}
-	s, err := composer.LoadSource(what)
-	if err != nil {
-		return prepared{}, err
-	}
-	r, err := o.Compose(ctx, f, s, format, nil)
-	if err != nil {
-		return prepared{}, err
-	}
-	return attest(s.Definition, r), nil
-}
-
 // attest takes over what a build says of the index and of each platform.
-func attest(d *spec.Definition, r *build.Result) prepared {
-	p := prepared{index: r.Index, version: spec.Releases[d.Debian.Suite], created: r.Created}
+func attest(s *composer.Source, r *build.Result) prepared {
+	p := prepared{index: r.Index, version: spec.Releases[s.Definition.Debian.Suite], created: r.Created}
+	if s.Variant != "" {
+		p.version += "-" + s.Variant
+	}
 	for _, c := range r.Claims {
 		p.attestations = append(p.attestations, registry.Attestation{Subject: c.Subject, PredicateType: c.PredicateType, Predicate: c.Predicate})
 	}

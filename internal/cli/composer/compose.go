@@ -86,6 +86,9 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	s.vendored = o.vendored(f)
 	d := s.Definition
 	if o.noCanary {
+		if d.Canary != nil && d.Bare && d.Probe == nil && len(d.Files)+len(d.Links) == 0 && extra == nil {
+			return nil, cli.Usagef("%s is nothing but decoys: --no-canary would leave an empty image", d.Name)
+		}
 		d.Canary = nil
 	}
 	if err := o.layering(d, format); err != nil {

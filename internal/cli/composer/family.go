@@ -22,6 +22,12 @@ func LoadSource(arg string) (*Source, error) {
 	return f.source(variant)
 }
 
+// LoadSources finds an image as [LoadSource] does, and its variants after it if
+// they are asked for.
+func LoadSources(arg string, variants bool) ([]*Source, error) {
+	return loadSources([]string{arg}, variants)
+}
+
 // family is a definition with its variants, built in or from a file.
 type family struct {
 	*spec.Family
@@ -114,7 +120,7 @@ func loadFile(file string) (family, error) {
 // source returns one of the family with its lock. Variants with the same
 // packages share a lock.
 func (f family) source(variant string) (*Source, error) {
-	s := &Source{}
+	s := &Source{Variant: variant}
 	s.Definition, _ = f.Variant(variant)
 	suffix := f.LockName(variant)
 	if suffix != "" {

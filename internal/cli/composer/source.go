@@ -27,6 +27,7 @@ import (
 // Source is a definition with its lock, built in or from a file.
 type Source struct {
 	Definition *spec.Definition
+	Variant    string      // "" for the image itself
 	Lock       *spec.Lock  // nil when there is none
 	lockErr    error       // why the lock that is there cannot be used
 	base       *build.Base // the image that the definition starts from, once it is open
