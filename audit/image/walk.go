@@ -18,12 +18,12 @@ import (
 	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/audit/credential"
 	"github.com/hardstand/hardstand/build/elf"
+	"github.com/hardstand/hardstand/build/inflate"
 )
 
 // What is read of an image at most.
@@ -201,7 +201,7 @@ func unpack(r io.Reader) (io.Reader, func(), error) {
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(b)
+		z, err := inflate.NewReader(b)
 		return z, func() {}, err
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
