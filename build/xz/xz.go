@@ -109,9 +109,11 @@ func (r *Reader) Close() error {
 	if r.m != nil {
 		models.Put(r.m)
 		if r.win != nil {
-			windows.Put(&r.win)
+			win := r.win // the field is about to be cleared
+			windows.Put(&win)
 		}
 		r.m, r.win, r.err = nil, nil, errors.New("read from a closed xz reader")
+		r.first, r.read, r.pos = 0, 0, 0
 	}
 	return nil
 }
