@@ -388,6 +388,9 @@ func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uin
 		pos = stop
 	}
 	_, code, at = normalized(rng, code, at, in)
+	if int(at) != packed || code != 0 {
+		return false
+	}
 	m.state, m.rep0, m.rep1, m.rep2, m.rep3 = state, rep0, rep1, rep2, rep3
-	return int(at) == packed && code == 0
+	return true
 }
