@@ -115,7 +115,7 @@ func locate(arg string) (target, error) {
 }
 
 func (o *auditOptions) locateFile(arg string) (target, error) {
-	t := target{kind: audit.Kind(o.kind), arg: filepath.ToSlash(filepath.Clean(arg)), path: arg}
+	t := target{kind: audit.Kind(o.kind), arg: reportName(arg), path: arg}
 	if t.kind == "" {
 		t.kind = detect.Name(filepath.ToSlash(arg))
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hardstand/hardstand/audit"
 	"github.com/hardstand/hardstand/audit/detect"
@@ -107,20 +106,25 @@ func (o *auditOptions) find(dir target) ([]target, verdicts, error) {
 			return nil
 		}
 		if kind := kindOf(path, rel); kind != "" {
-			list = append(list, target{kind: kind, arg: reportName(dir.arg, rel), path: path, root: filepath.Clean(dir.path)})
+			list = append(list, target{kind: kind, arg: reportName(filepath.Join(dir.arg, rel)), path: path, root: filepath.Clean(dir.path)})
 		}
 		return nil
 	})
 	return list, v, err
 }
 
-// reportName is how a file below an argument is reported: from the working
-// directory on, as GitHub and editors want it.
-func reportName(arg, rel string) string {
-	if arg == "." || arg == "./" {
-		return rel
+// reportName is how a file or directory is reported: from the working directory
+// on, as GitHub and editors want it, and so that a baseline fits however the
+// file was named. What lies elsewhere keeps its path.
+func reportName(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		if dir, err := os.Getwd(); err == nil {
+			if rel, err := filepath.Rel(dir, abs); err == nil && filepath.IsLocal(rel) {
+				return filepath.ToSlash(rel)
+			}
+		}
 	}
-	return strings.TrimSuffix(filepath.ToSlash(arg), "/") + "/" + rel
+	return filepath.ToSlash(filepath.Clean(path))
 }
 
 func (o *auditOptions) excluded(rel string) bool {
