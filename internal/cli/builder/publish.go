@@ -117,6 +117,9 @@ func runPublish(ctx context.Context, f *cli.Frame, o publishOptions, what, where
 	if err != nil {
 		return err
 	}
+	if len(sources) > 1 {
+		o.Share()
+	}
 	for _, s := range sources {
 		r, err := o.Compose(ctx, f, s, format, nil)
 		if err != nil {

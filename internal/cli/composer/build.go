@@ -97,7 +97,7 @@ func runBuild(ctx context.Context, f *cli.Frame, o buildOptions, args []string) 
 		return err
 	}
 	if several {
-		o.shared = &build.Shared{}
+		o.Share()
 	}
 	sums := []summary{}
 	for i, s := range sources {

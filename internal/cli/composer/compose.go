@@ -61,6 +61,9 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "no progress")
 }
 
+// Share lets the compositions that follow use what others of them made.
+func (o *Options) Share() { o.shared = &build.Shared{} }
+
 // Compose builds the images of a source.
 func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format oci.Format, extra map[spec.Platform][]rootfs.Content) (*build.Result, error) {
 	platforms, err := parsePlatforms(o.platforms)
