@@ -10,7 +10,8 @@ import (
 // probabilities, so that a test can compare them afterwards.
 type encoder struct {
 	*model
-	win []byte // the history, and what the symbols mean
+	win   []byte // the history, and what the symbols mean
+	first int    // where the dictionary starts in it
 
 	low     uint64
 	rng     uint32
@@ -100,11 +101,11 @@ func (e *encoder) direct(n int, value uint32) {
 	}
 }
 
-func (e *encoder) position() uint32 { return uint32(len(e.win)) & e.pbMask }
+func (e *encoder) position() uint32 { return uint32(len(e.win)-e.first) & e.pbMask }
 
 // back is the byte at a distance, which is 1 for the one before; 0 where there is none.
 func (e *encoder) back(distance int) byte {
-	if distance > len(e.win) {
+	if distance > len(e.win)-e.first {
 		return 0
 	}
 	return e.win[len(e.win)-distance]
@@ -112,7 +113,7 @@ func (e *encoder) back(distance int) byte {
 
 func (e *encoder) literal(b byte) {
 	e.bit(&e.isMatch[e.state<<4|e.position()], 0)
-	context := uint32(len(e.win))&e.lpMask<<e.lc | uint32(e.back(1))>>(8-e.lc)
+	context := uint32(len(e.win)-e.first)&e.lpMask<<e.lc | uint32(e.back(1))>>(8-e.lc)
 	probs := e.model.literal[context*0x300:][:0x300]
 	if e.state < litStates {
 		e.tree(probs, 8, uint32(b))
@@ -226,11 +227,11 @@ func (e *encoder) short() {
 	e.repeat(1)
 }
 
-// any encodes symbols of every kind until the window has end bytes. Their
-// distances are below dict.
+// any encodes symbols of every kind until the window has end bytes, or the chunk
+// is nearly full. Distances are at most dict.
 func (e *encoder) any(random *rand.Rand, dict, end int) {
-	for len(e.win) < end {
-		reach, left := min(len(e.win), dict), end-len(e.win)
+	for len(e.win) < end && len(e.out) < chunkPacked-100 {
+		reach, left := min(len(e.win)-e.first, dict), end-len(e.win)
 		n := min(left, []int{2 + random.IntN(8), 10 + random.IntN(8), 18 + random.IntN(256)}[random.IntN(3)])
 		kind := random.IntN(10)
 		switch {
