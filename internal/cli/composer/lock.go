@@ -42,6 +42,10 @@ FILE-VARIANT.lock.json; that of a built-in image is printed, or written to
 
 A suite older than the lock has seen is refused: the mirror was rolled back.
 
+With --vendor, what a build needs is copied, so that it works when the archive has
+moved on. Not copied are files of the definition without a sha256, and the image
+that it starts from ("from"): builds still need those, and a line names each.
+
 With --fresh, nothing is resolved or written: the signed index of the security
 suite, and no other, is asked for updates of what is locked.`,
 		Example: `  hardstand lock ./mine.yaml
