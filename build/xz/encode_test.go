@@ -103,22 +103,23 @@ func (e *encoder) direct(n int, value uint32) {
 
 func (e *encoder) position() uint32 { return uint32(len(e.win)-e.first) & e.pbMask }
 
-// back is the byte at a distance, which is 1 for the one before; 0 where there is none.
-func (e *encoder) back(distance int) byte {
-	if distance > len(e.win)-e.first {
+// back is the byte before the d bytes before, as distances are coded; 0 where
+// there is none.
+func (e *encoder) back(d uint32) byte {
+	if uint64(d) >= uint64(len(e.win)-e.first) {
 		return 0
 	}
-	return e.win[len(e.win)-distance]
+	return e.win[len(e.win)-1-int(d)]
 }
 
 func (e *encoder) literal(b byte) {
 	e.bit(&e.isMatch[e.state<<4|e.position()], 0)
-	context := uint32(len(e.win)-e.first)&e.lpMask<<e.lc | uint32(e.back(1))>>(8-e.lc)
+	context := uint32(len(e.win)-e.first)&e.lpMask<<e.lc | uint32(e.back(0))>>(8-e.lc)
 	probs := e.model.literal[context*0x300:][:0x300]
 	if e.state < litStates {
 		e.tree(probs, 8, uint32(b))
 	} else {
-		match, same, symbol := e.back(int(e.rep0)+1), true, uint32(1)
+		match, same, symbol := e.back(e.rep0), true, uint32(1)
 		for i := 7; i >= 0; i-- {
 			at, bit := symbol, uint32(b>>i&1)
 			if same {
@@ -162,10 +163,11 @@ func (e *encoder) become(literal, match uint32) {
 // the symbol is a bad one, it appends zeros.
 func (e *encoder) repeat(n int) {
 	for range n {
-		e.win = append(e.win, e.back(int(e.rep0)+1))
+		e.win = append(e.win, e.back(e.rep0))
 	}
 }
 
+// match is n bytes at a distance; 0 is that of the end marker.
 func (e *encoder) match(distance, n int) {
 	e.bit(&e.isMatch[e.state<<4|e.position()], 1)
 	e.bit(&e.isRep[e.state], 0)
@@ -242,7 +244,7 @@ func (e *encoder) any(random *rand.Rand, dict, end int) {
 		case reach > 0 && n >= matchMin && kind < 6:
 			e.match(1+random.IntN(min(reach, 1<<random.IntN(bits.Len(uint(reach))+1))), n)
 		case reach > 0 && kind < 9: // differs from the byte at the last distance in one bit, or in none
-			e.literal(e.back(int(e.rep0)+1) ^ byte(1<<random.IntN(9)))
+			e.literal(e.back(e.rep0) ^ byte(1<<random.IntN(9)))
 		default:
 			e.literal(byte(random.Uint32()))
 		}

@@ -205,7 +205,7 @@ func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uin
 			if state < litStates {
 				symbol, rng, code, at = levels8((*[256]uint16)(m.literal[context*0x300:]), rng, code, at, in)
 			} else {
-				if int(rep0) >= pos-first {
+				if uint64(rep0) >= uint64(pos-first) {
 					return false
 				}
 				symbol, rng, code, at = matched((*[0x300]uint16)(m.literal[context*0x300:]), uint32(win[pos-int(rep0)-1]), rng, code, at, in)
