@@ -15,11 +15,12 @@ import (
 
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
-		"github.com/hardstand/hardstand/build/deb":     "stanzas, relations and version order",
-		"github.com/hardstand/hardstand/build/index":   "indexes that are not held",
-		"github.com/klauspost/compress/...":            "through build/deb",
-		"github.com/hardstand/hardstand/build/xz":      "through build/deb",
-		"github.com/hardstand/hardstand/build/inflate": "through build/deb",
+		"github.com/hardstand/hardstand/build/deb":         "stanzas, relations and version order",
+		"github.com/hardstand/hardstand/build/index":       "indexes that are not held",
+		"github.com/klauspost/compress/...":                "through build/deb",
+		"github.com/hardstand/hardstand/build/xz":          "through build/deb",
+		"github.com/hardstand/hardstand/build/inflate":     "through build/deb",
+		"github.com/hardstand/hardstand/internal/misspelt": "names that were meant",
 	})
 }
 

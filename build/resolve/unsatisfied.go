@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hardstand/hardstand/build/deb"
+	"github.com/hardstand/hardstand/internal/misspelt"
 )
 
 // UnsatisfiedError explains a dependency that nothing can satisfy.
@@ -73,7 +74,7 @@ func (s *solver) nearest(name string) string {
 		if d := len(other) - len(name); d >= distance+1 || -d >= distance+1 {
 			return
 		}
-		if d := editDistance(name, other); d < distance || d == distance && best != "" && other < best {
+		if d := misspelt.Distance(name, other); d < distance || d == distance && best != "" && other < best {
 			best, distance = other, d
 		}
 	}
@@ -92,24 +93,4 @@ func (s *solver) nearest(name string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// editDistance counts the characters to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/hardstand/hardstand/internal/misspelt"
 )
 
 // MaxDefinition is the largest definition, in bytes.
@@ -364,7 +366,7 @@ func (p *parser) platforms(n *yaml.Node, d *Definition) {
 func suggest(key string, f fields) string {
 	best, distance := "", 3
 	for name := range f {
-		if d := editDistance(key, name); d < distance || d == distance && name < best {
+		if d := misspelt.Distance(key, name); d < distance || d == distance && name < best {
 			best, distance = name, d
 		}
 	}
@@ -372,25 +374,6 @@ func suggest(key string, f fields) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // files reads the list of files of one's own; a later layer's replaces an
