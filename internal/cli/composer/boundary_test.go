@@ -14,6 +14,7 @@ func TestBoundary(t *testing.T) {
 		"github.com/hardstand/hardstand/images":                       "built-in definitions",
 		"github.com/hardstand/hardstand/internal/cli":                 "the frame",
 		"github.com/hardstand/hardstand/internal/atomicfile":          "outputs appear whole",
+		"github.com/hardstand/hardstand/internal/misspelt":            "names that were meant",
 		"github.com/hardstand/hardstand/canary/...":                   "decoys and their secret",
 		"github.com/google/go-containerregistry/...":                  "image types",
 		"github.com/opencontainers/...":                               "of go-containerregistry",
