@@ -18,6 +18,9 @@ import (
 // maxFeed bounds a feed, unpacked, in bytes.
 const maxFeed = 256 << 20
 
+// byteOrderMark is what some editors and shells put before UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
 // KEV is an entry of CISA's catalogue of exploited vulnerabilities.
 type KEV struct {
 	Added      string `json:"added"`
@@ -43,6 +46,7 @@ type Feeds struct {
 func (s *Feeds) ReadKEV(data []byte) error {
 	var doc struct {
 		Released        time.Time `json:"dateReleased"`
+		Count           *int      `json:"count"`
 		Vulnerabilities []struct {
 			ID         string `json:"cveID"`
 			Added      string `json:"dateAdded"`
@@ -53,14 +57,20 @@ func (s *Feeds) ReadKEV(data []byte) error {
 	if len(data) > maxFeed {
 		return fmt.Errorf("read KEV catalogue: more than %d bytes", maxFeed)
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(data, byteOrderMark), &doc); err != nil {
 		return fmt.Errorf("read KEV catalogue: %w", err)
 	}
 	if len(doc.Vulnerabilities) == 0 {
 		return errors.New("read KEV catalogue: it lists no vulnerability, so it is not the catalogue or not a whole one")
 	}
+	if n := len(doc.Vulnerabilities); doc.Count != nil && *doc.Count != n {
+		return fmt.Errorf("read KEV catalogue: it counts %d vulnerabilities and lists %d, so it is not a whole one; fetch it again", *doc.Count, n)
+	}
 	s.KEV, s.KEVDate = map[string]KEV{}, doc.Released
-	for _, v := range doc.Vulnerabilities {
+	for i, v := range doc.Vulnerabilities {
+		if !strings.HasPrefix(v.ID, "CVE-") {
+			return fmt.Errorf("read KEV catalogue: entry %d: cveID is %.40q", i+1, v.ID)
+		}
 		s.KEV[v.ID] = KEV{v.Added, v.Due, strings.EqualFold(v.Ransomware, "known")}
 	}
 	return nil
@@ -69,6 +79,7 @@ func (s *Feeds) ReadKEV(data []byte) error {
 // ReadEPSS reads the daily CSV, gzipped or not: a line that starts with "#",
 // the heading cve,epss,percentile, and the rows.
 func (s *Feeds) ReadEPSS(data []byte) error {
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	var r io.Reader = bytes.NewReader(data)
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(r)
@@ -114,6 +125,9 @@ func (s *Feeds) row(line string) error {
 	if len(cells) < 3 {
 		return fmt.Errorf("%d cells, want 3", len(cells))
 	}
+	if !strings.HasPrefix(cells[0], "CVE-") {
+		return fmt.Errorf("%.40q is no CVE", cells[0])
+	}
 	score, err := strconv.ParseFloat(cells[1], 64)
 	if err != nil {
 		return err
@@ -139,6 +153,28 @@ func epssDate(line string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// notes say how old the feeds are: what an old one does not list, it cannot
+// refuse.
+func (s *Feeds) notes(now time.Time) []string {
+	var list []string
+	for _, feed := range []struct {
+		name    string
+		entries int
+		date    time.Time
+	}{{"KEV catalogue", len(s.KEV), s.KEVDate}, {"EPSS forecasts", len(s.EPSS), s.EPSSDate}} {
+		switch age := now.Sub(feed.date); {
+		case feed.entries == 0:
+		case feed.date.IsZero():
+			list = append(list, fmt.Sprintf("%s: %d entries, without a date", feed.name, feed.entries))
+		case age < -24*time.Hour:
+			list = append(list, fmt.Sprintf("%s: %d entries, dated %s, in the future", feed.name, feed.entries, feed.date.UTC().Format(time.DateOnly)))
+		default:
+			list = append(list, fmt.Sprintf("%s: %d entries of %s, %d days old", feed.name, feed.entries, feed.date.UTC().Format(time.DateOnly), int(max(age, 0)/(24*time.Hour))))
+		}
+	}
+	return list
 }
 
 // apply adds what the feeds know of a finding, under any of its names.

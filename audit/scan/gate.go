@@ -113,6 +113,7 @@ func Assemble(in Input) *Report {
 	for i := range r.Findings {
 		in.Feeds.apply(&r.Findings[i])
 	}
+	r.Notes = append(r.Notes, in.Feeds.notes(in.Now)...)
 	r.Notes = append(r.Notes, excuse(r, in.VEX, in.Now, in.VEXMaxAge)...)
 	in.Gate.apply(r, in.Now)
 	r.order()

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,7 @@ func ReadVEX(name string, data []byte) (Document, error) {
 	if len(data) > maxVEX {
 		return d, fmt.Errorf("read VEX %s: more than %d bytes", name, maxVEX)
 	}
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	parsed, err := vex.Parse(data)
 	if err != nil {
 		return d, fmt.Errorf("read VEX %s: %w", name, err)
@@ -155,7 +157,7 @@ func (d *Document) time(s *vex.Statement) time.Time {
 
 // about reports whether a statement is about a finding: its vulnerability by
 // any name, and its product the package, or the image with the package as a
-// part of it.
+// part of it. To excuse, it has to speak of every place of the flaw.
 func (d *Document) about(s *vex.Statement, r *Report, f *Finding) bool {
 	named := slices.ContainsFunc(f.Names(), func(id string) bool {
 		return s.Vulnerability.Matches(id) || strings.HasSuffix(s.Vulnerability.ID, "/"+id)
@@ -163,18 +165,29 @@ func (d *Document) about(s *vex.Statement, r *Report, f *Finding) bool {
 	if !named {
 		return false
 	}
-	for _, p := range append([]inventory.Package{f.Package}, f.Others...) {
-		if !d.covers(s, r, p) {
-			return false // some place of the flaw is not spoken of
+	places := append([]inventory.Package{f.Package}, f.Others...)
+	spoken := func(p inventory.Package) bool { return d.covers(s, r, p) }
+	if !excuses(s) {
+		// One affected place is enough to end what an older statement excused.
+		return slices.ContainsFunc(places, spoken)
+	}
+	for _, p := range places {
+		if !spoken(p) {
+			return false
 		}
 	}
 	return true
 }
 
+// excuses reports whether a statement says that nothing need be done.
+func excuses(s *vex.Statement) bool {
+	return s.Status == vex.StatusNotAffected || s.Status == vex.StatusFixed
+}
+
 func (d *Document) covers(s *vex.Statement, r *Report, pkg inventory.Package) bool {
 	for i := range s.Products {
 		p := &s.Products[i]
-		if p.Component.Matches(pkg.PURL) {
+		if pkg.PURL != "" && p.Component.Matches(pkg.PURL) {
 			return true
 		}
 		whole := slices.ContainsFunc(r.products(), func(id string) bool { return p.Component.Matches(id) })
@@ -185,7 +198,7 @@ func (d *Document) covers(s *vex.Statement, r *Report, pkg inventory.Package) bo
 			return true
 		}
 		for k := range p.Subcomponents {
-			if p.Subcomponents[k].Component.Matches(pkg.PURL) {
+			if pkg.PURL != "" && p.Subcomponents[k].Component.Matches(pkg.PURL) {
 				return true
 			}
 		}
@@ -195,7 +208,10 @@ func (d *Document) covers(s *vex.Statement, r *Report, pkg inventory.Package) bo
 
 // products are the names under which a statement may mean what was scanned.
 func (r *Report) products() []string {
-	list := []string{r.Target}
+	var list []string
+	if r.Target != "" {
+		list = append(list, r.Target)
+	}
 	if r.Digest != "" {
 		_, hex, _ := strings.Cut(r.Digest, ":")
 		list = append(list, r.Digest, hex, r.product())
@@ -235,7 +251,7 @@ func (d *Document) excuse(s *vex.Statement, at, expires, now time.Time, maxAge t
 		e.Until = at.Add(maxAge)
 	}
 	switch {
-	case s.Status != vex.StatusNotAffected && s.Status != vex.StatusFixed:
+	case !excuses(s):
 		e.Why = "the statement does not say that the package is not affected"
 	case s.Status == vex.StatusNotAffected && s.Justification == "":
 		e.Why = "the statement gives no justification"
