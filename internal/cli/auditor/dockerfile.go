@@ -57,7 +57,7 @@ func (o *auditOptions) dockerfile(t target) (dockerfile.Input, error) {
 		return in, fmt.Errorf("read build context: %w", err)
 	}
 	// The context is read before the process ends, which closes the root.
-	in.Context, in.ContextName = root.FS(), filepath.ToSlash(dir)
+	in.Context, in.ContextName = root.FS(), reportName(dir)
 	if t.path != "" {
 		if rel, err := filepath.Rel(dir, t.path); err == nil && fs.ValidPath(filepath.ToSlash(rel)) {
 			in.IgnoreFile = filepath.ToSlash(rel) + ".dockerignore"
