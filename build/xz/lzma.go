@@ -100,10 +100,10 @@ func bit(rng, code uint32, p uint16) (uint32, uint32, uint16, uint32) {
 	return rest + (bound-rest)&zero, uint32(d) + bound&zero, p - uint16((int32(p)-int32(zero&2017))>>5), zero
 }
 
-// levels8, levels6 and levels3 decode a symbol by a tree of as many levels, and
-// return it with a 1 before its bits. While one bit is decoded, both of the
-// probabilities that the next may need are read. They are not inlined, because
-// among the variables of decodePortable theirs do not get registers.
+// levels8 decodes a symbol by a tree of eight levels, and returns it with a 1
+// before its bits. While one bit is decoded, both of the probabilities that the
+// next may need are read. It is not inlined, because among the variables of
+// decodePortable its own do not get registers.
 //
 //go:noinline
 func levels8(tree *[256]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
@@ -121,35 +121,21 @@ func levels8(tree *[256]uint16, rng, code, at uint32, in *[inSize]byte) (uint32,
 	return symbol<<1 + 1 + zero, rng, code, at
 }
 
+// levels does the same by a tree of any size.
+//
 //go:noinline
-func levels6(tree *[64]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
+func levels(tree []uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
 	var zero uint32
 	symbol, p := uint32(1), tree[1]
-	for symbol < 32 {
-		if0, if1 := tree[symbol<<1%64], tree[(symbol<<1+1)%64]
+	for 2*symbol < uint32(len(tree)) {
+		if0, if1 := tree[symbol<<1], tree[symbol<<1+1]
 		rng, code, at = normalized(rng, code, at, in)
-		rng, code, tree[symbol%64], zero = bit(rng, code, p)
+		rng, code, tree[symbol], zero = bit(rng, code, p)
 		p = if1 ^ (if0^if1)&uint16(zero)
 		symbol = symbol<<1 + 1 + zero
 	}
 	rng, code, at = normalized(rng, code, at, in)
-	rng, code, tree[symbol%64], zero = bit(rng, code, p)
-	return symbol<<1 + 1 + zero, rng, code, at
-}
-
-//go:noinline
-func levels3(tree *[8]uint16, rng, code, at uint32, in *[inSize]byte) (uint32, uint32, uint32, uint32) {
-	var zero uint32
-	symbol, p := uint32(1), tree[1]
-	for symbol < 4 {
-		if0, if1 := tree[symbol<<1%8], tree[(symbol<<1+1)%8]
-		rng, code, at = normalized(rng, code, at, in)
-		rng, code, tree[symbol%8], zero = bit(rng, code, p)
-		p = if1 ^ (if0^if1)&uint16(zero)
-		symbol = symbol<<1 + 1 + zero
-	}
-	rng, code, at = normalized(rng, code, at, in)
-	rng, code, tree[symbol%8], zero = bit(rng, code, p)
+	rng, code, tree[symbol], zero = bit(rng, code, p)
 	return symbol<<1 + 1 + zero, rng, code, at
 }
 
@@ -288,7 +274,7 @@ func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uin
 				rng = bound
 				lens.choice += (2048 - lens.choice) >> 5
 				var symbol uint32
-				symbol, rng, code, at = levels3(&lens.low[position%16], rng, code, at, in)
+				symbol, rng, code, at = levels(lens.low[position%16][:], rng, code, at, in)
 				length = symbol - 8 + matchMin
 			} else {
 				rng, code = rng-bound, code-bound
@@ -299,7 +285,7 @@ func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uin
 					rng = bound
 					lens.choice2 += (2048 - lens.choice2) >> 5
 					var symbol uint32
-					symbol, rng, code, at = levels3(&lens.mid[position%16], rng, code, at, in)
+					symbol, rng, code, at = levels(lens.mid[position%16][:], rng, code, at, in)
 					length = symbol - 8 + matchMin + 8
 				} else {
 					rng, code = rng-bound, code-bound
@@ -315,7 +301,7 @@ func (m *model) decodePortable(win []byte, first, pos, end, packed int, dict uin
 		case !repeated:
 			rep1, rep2, rep3 = rep0, rep1, rep2
 			var symbol uint32
-			symbol, rng, code, at = levels6(&m.slot[min(length-matchMin, 3)], rng, code, at, in)
+			symbol, rng, code, at = levels(m.slot[min(length-matchMin, 3)][:], rng, code, at, in)
 			slot := symbol - 64
 			rep0 = slot
 			if slot >= 4 {
