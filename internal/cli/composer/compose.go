@@ -277,7 +277,7 @@ func summarize(name, output string, r *build.Result) (summary, error) {
 func (s summary) print(f *cli.Frame) {
 	fmt.Fprintf(f.Stdout, "%s %s\n", s.Name, s.Digest)
 	for _, i := range s.Images {
-		fmt.Fprintf(f.Stdout, "  %-14s %s  %s in %d layers, %d packages\n", i.Platform, i.Digest, cli.Size(i.Size), i.Layers, len(i.Packages))
+		fmt.Fprintf(f.Stdout, "  %-14s %s  %s in %s, %s\n", i.Platform, i.Digest, cli.Size(i.Size), counted(i.Layers, "layer"), counted(len(i.Packages), "package"))
 		for _, note := range i.Notes {
 			f.Note("%s: %s", i.Platform, note)
 		}
