@@ -56,6 +56,26 @@ func TestContainersAreBounded(t *testing.T) {
 	}
 }
 
+// A number that no machine reaches, or that is below zero, limits nothing.
+func TestLimitsLimit(t *testing.T) {
+	for value, want := range map[string]audit.Verdict{
+		"512": audit.Pass, `"512"`: audit.Pass, `"1 GB"`: audit.Pass, "2147483647": audit.Pass,
+		"0": audit.Fail, "-1": audit.Fail, "1e40": audit.Fail, "1e999": audit.Fail, `"NaN"`: audit.Fail, "null": audit.Fail,
+	} {
+		text := `{"family":"f","containerDefinitions":[{"name":"a","image":"x","cpu":256,"memory":` + value + `}]}`
+		res, err := Audit(t.Context(), Input{Name: "task.json", Kind: audit.ECS, Data: []byte(text)}, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		for _, f := range res.Findings {
+			if f.Rule == "CHG-3.4q" && f.Verdict != want {
+				t.Errorf("memory %s is %s (%s), want %s", value, f.Verdict, f.Observed, want)
+			}
+		}
+	}
+}
+
 func TestTemplatesAreNamed(t *testing.T) {
 	text := "apiVersion: v1\nkind: Deployment\nmetadata:\n  name: {{ .Values.name }}\n{{- if .Values.x }}\n  x: y\n{{- end }}\n"
 	_, err := Audit(t.Context(), Input{Name: "d.yaml", Kind: audit.Kubernetes, Data: []byte(text)}, Options{})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,13 +209,13 @@ func (t *task) container(d *document, c *definition, taskAt, at string, key func
 			k.host = append(k.host, field{mode, true, taskAt + "/" + mode})
 		}
 	}
-	k.memory, k.cpu = set(c.Memory, key("memory")), set(c.CPU, key("cpu"))
+	k.memory, k.cpu = limit(c.Memory, key("memory")), limit(c.CPU, key("cpu"))
 	if onFargate || t.Memory != nil {
 		if !k.memory.set && t.Memory != nil {
-			k.memory = set(t.Memory, taskAt+"/memory")
+			k.memory = limit(t.Memory, taskAt+"/memory")
 		}
 		if (!k.cpu.set || k.cpu.value == "0") && t.CPU != nil {
-			k.cpu = set(t.CPU, taskAt+"/cpu")
+			k.cpu = limit(t.CPU, taskAt+"/cpu")
 		}
 	}
 	k.na["3.4r"] = "a task definition has no limit of processes"
@@ -260,6 +261,16 @@ func (k *container) taskRoles(t *task, at string) {
 func set(v any, at string) field {
 	s := text(v)
 	return field{s, s != "", at}
+}
+
+// limit is set for a number that limits anything: ECS takes 32-bit integers,
+// and a larger one, like one below zero, is a mistake and no limit.
+func limit(v any, at string) field {
+	f := set(v, at)
+	if n, err := strconv.ParseFloat(f.value, 64); (err == nil || errors.Is(err, strconv.ErrRange)) && !(n >= 0 && n <= math.MaxInt32) {
+		f.set = false
+	}
+	return f
 }
 
 func (k *container) taskMounts(t *task, c *definition, params, points, volumes string) {
