@@ -404,7 +404,8 @@ func (img *Image) writeEarly(ctx context.Context, d *spec.Definition, o Options,
 	if d.Layers != 0 && d.Layers < defaultLayers {
 		return wait, nil // the decoys share a layer
 	}
-	for _, g := range arrange(groups, d.Layers) {
+	// The last comes first: it has the probe, which takes longest.
+	for _, g := range slices.Backward(arrange(groups, d.Layers)) {
 		p, err := o.store.plan(img.Tree, g)
 		if err != nil {
 			return wait, err

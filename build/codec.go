@@ -115,7 +115,8 @@ type packed struct {
 	data   []byte
 	err    error
 	buffer *[]byte               // with what was compressed
-	unpack func(io.Writer) error // in place of buffer
+	plain  []byte                // in place of buffer, where somebody else keeps it
+	unpack func(io.Writer) error // in place of buffer, where nobody does
 }
 
 func newPacker(c codec, to func(packed) error) *packer {
@@ -177,30 +178,35 @@ func (p *packer) program(blocks [][]byte, unpack func(w io.Writer, i int) error)
 	return p.drain(maxPending)
 }
 
-// known returns the compressed form of the block that ends at p.at, if a
-// program has it there.
-func (p *packer) known() []byte {
+// known returns the block that ends at p.at and its compressed form, if a program
+// has it there.
+func (p *packer) known() (plain, packed []byte) {
 	start := p.at - int64(len(*p.block))
 	i := int(start / payload.BlockSize)
 	for _, u := range p.programs {
-		if p.at > 0 && i < len(u.Blocks) && bytes.Equal(*p.block, u.Data[start:min(start+payload.BlockSize, int64(len(u.Data)))]) {
-			return u.Blocks[i]
+		if p.at == 0 || i >= len(u.Blocks) {
+			continue
+		}
+		if plain := u.Data[start:min(start+payload.BlockSize, int64(len(u.Data)))]; bytes.Equal(*p.block, plain) {
+			return plain, u.Blocks[i]
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // flush hands the block to a compressor and starts another.
 func (p *packer) flush() error {
-	buffer, known := p.block, p.known()
-	p.block = emptyBuffer()
+	plain, known := p.known()
 	if p.left == 0 {
 		p.at = 0
 	}
 	if known != nil {
-		p.done(packed{data: known, buffer: buffer})
+		*p.block = (*p.block)[:0]
+		p.done(packed{data: known, plain: plain})
 		return p.drain(maxPending)
 	}
+	buffer := p.block
+	p.block = emptyBuffer()
 	result := make(chan packed, 1)
 	p.pending = append(p.pending, result)
 	compressors <- struct{}{}

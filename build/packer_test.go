@@ -35,7 +35,9 @@ func TestKnownBlocks(t *testing.T) {
 		var out, want bytes.Buffer
 		p := newPacker(codecOf(&spec.Definition{}), func(r packed) error {
 			out.Write(r.data)
-			buffers.Put(r.buffer)
+			if r.buffer != nil {
+				buffers.Put(r.buffer)
+			}
 			return nil
 		})
 		p.know(known)

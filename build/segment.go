@@ -87,7 +87,7 @@ func (w *segmentWriter) Write(p []byte) (int, error) {
 
 // keep takes a block.
 func (w *segmentWriter) keep(r packed) error {
-	t := tarBlock{packed: r.data, unpack: r.unpack}
+	t := tarBlock{packed: r.data, plain: r.plain, unpack: r.unpack}
 	if r.buffer != nil {
 		if t.plain = *r.buffer; len(t.plain) < cap(t.plain)/2 || w.blob != nil { // not worth a whole buffer, or not kept
 			defer buffers.Put(r.buffer)

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,9 +9,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hardstand/hardstand/audit"
+	"github.com/hardstand/hardstand/audit/codescanning"
 )
 
 // The parts of SARIF 2.1.0 (OASIS, 27 March 2020) that are written here; what
@@ -123,57 +122,24 @@ const docs = "https://github.com/hardstand/hardstand/blob/main/docs/rules/"
 // 4 medium.
 var securitySeverity = map[audit.Severity]string{audit.Critical: "9.5", audit.High: "8.0", audit.Medium: "5.5", audit.Low: "2.0"}
 
-// What GitHub takes, by "SARIF results exceed one or more limits" and "SARIF
-// results file is too large" of its documentation. It stores 5,000 results of
-// a run, the severest first, and refuses a file with more than 25,000, one that
-// is larger than 10 MB after gzip, and rules with more than 20 tags. One
-// location a result and one run are all that is written here.
 const (
-	maxResults  = 25_000
-	maxZipped   = 10_000_000
-	maxTags     = 20
-	maxText     = 1024 // of descriptions, in characters
-	maxMessage  = 4096
 	maxNotes    = 1000
 	sourceRoot  = "%SRCROOT%"
 	resultsNote = "%d of %d results are left out, the least severe ones: GitHub takes %d in a file of 10 MB"
 )
 
 func writeSARIF(w io.Writer, r audit.Report, _ Options) error {
-	return limitedSARIF(w, r, maxResults, maxZipped)
+	return limitedSARIF(w, r, codescanning.MaxResults, codescanning.MaxZipped)
 }
 
 // limitedSARIF leaves results out until the file is small enough.
 func limitedSARIF(w io.Writer, r audit.Report, results, zipped int) error {
-	for {
-		data, err := sarifOf(r, results)
-		if err != nil {
-			return err
-		}
-		if small, err := fits(data, zipped); err != nil {
-			return err
-		} else if small || results == 0 {
-			_, err = w.Write(data)
-			return err
-		}
-		results = min(results, len(r.Findings)) / 2
+	data, err := codescanning.Limited(len(r.Findings), results, zipped, func(results int) ([]byte, error) { return sarifOf(r, results) })
+	if err != nil {
+		return err
 	}
-}
-
-// fits reports whether data has no more than limit bytes after gzip.
-func fits(data []byte, limit int) (bool, error) {
-	if len(data) <= limit {
-		return true, nil
-	}
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	if _, err := z.Write(data); err != nil {
-		return false, err
-	}
-	if err := z.Close(); err != nil {
-		return false, err
-	}
-	return zipped.Len() <= limit, nil
+	_, err = w.Write(data)
+	return err
 }
 
 func sarifOf(r audit.Report, limit int) ([]byte, error) {
@@ -251,7 +217,7 @@ func severest(list []audit.Finding, index map[string]int, limit int) (shown []au
 func notifications(r audit.Report, shown, left int) []sarifNotification {
 	var list []sarifNotification
 	if left > 0 {
-		list = append(list, sarifNotification{"warning", sarifText{fmt.Sprintf(resultsNote, left, shown+left, maxResults)}})
+		list = append(list, sarifNotification{"warning", sarifText{fmt.Sprintf(resultsNote, left, shown+left, codescanning.MaxResults)}})
 	}
 	var texts []string
 	for _, f := range r.Findings {
@@ -265,23 +231,9 @@ func notifications(r audit.Report, shown, left int) []sarifNotification {
 			list = append(list, sarifNotification{"note", sarifText{fmt.Sprintf("%d more are in the other formats", len(texts)-i)}})
 			break
 		}
-		list = append(list, sarifNotification{"note", sarifText{clip(text, maxText)}})
+		list = append(list, sarifNotification{"note", sarifText{codescanning.Clip(text, codescanning.MaxText)}})
 	}
 	return list
-}
-
-// clip cuts a text after so many characters.
-func clip(text string, limit int) string {
-	n := 0
-	for i := range text {
-		if n++; n == limit {
-			if utf8.RuneCountInString(text[i:]) > 1 {
-				return text[:i] + "…"
-			}
-			break
-		}
-	}
-	return text
 }
 
 func describeRule(r audit.Rule) sarifRule {
@@ -290,9 +242,9 @@ func describeRule(r audit.Rule) sarifRule {
 	for _, a := range r.Aliases {
 		tags = append(tags, "alias/"+a)
 	}
-	tags = tags[:min(len(tags), maxTags)]
+	tags = tags[:min(len(tags), codescanning.MaxTags)]
 	return sarifRule{
-		ID: r.ID, ShortDescription: sarifText{clip(r.Title, maxText)}, FullDescription: sarifText{clip(r.Why, maxText)},
+		ID: r.ID, ShortDescription: sarifText{codescanning.Clip(r.Title, codescanning.MaxText)}, FullDescription: sarifText{codescanning.Clip(r.Why, codescanning.MaxText)},
 		Help: sarifHelp{
 			Text:     r.Why + "\nFix: " + r.Fix,
 			Markdown: r.Why + "\n\n**Fix:** " + markdown(r.Fix) + "\n\nStep " + r.Step() + " of the guide: " + step.Title,
@@ -317,7 +269,7 @@ func result(f audit.Finding, rule int, seen audit.Fingerprints) sarifResult {
 		loc.Physical.Region.EndLine = f.Locator.EndLine
 	}
 	if f.Locator.Excerpt != "" {
-		loc.Physical.Region.Snippet = &sarifText{clip(f.Locator.Excerpt, maxText)}
+		loc.Physical.Region.Snippet = &sarifText{codescanning.Clip(f.Locator.Excerpt, codescanning.MaxText)}
 	}
 	for _, l := range []sarifLogical{{f.Locator.Pointer, "object"}, {f.Locator.File, "member"}} {
 		if l.Name != "" {
@@ -325,7 +277,7 @@ func result(f audit.Finding, rule int, seen audit.Fingerprints) sarifResult {
 		}
 	}
 	res := sarifResult{
-		RuleID: f.Rule, RuleIndex: rule, Level: level, Message: sarifText{clip(visible(sentence(f), false)+". Fix: "+visible(f.Fix, true), maxMessage)},
+		RuleID: f.Rule, RuleIndex: rule, Level: level, Message: sarifText{codescanning.Clip(visible(sentence(f), false)+". Fix: "+visible(f.Fix, true), codescanning.MaxMessage)},
 		Locations: []sarifLocation{loc}, PartialFingerprints: map[string]string{"primaryLocationLineHash": seen.Of(f)},
 	}
 	if f.Waiver != nil {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hardstand/hardstand/audit"
+	"github.com/hardstand/hardstand/audit/codescanning"
 )
 
 // many is a report of findings in one file: the severest come last.
@@ -50,7 +51,7 @@ func readSARIF(t *testing.T, data []byte) sarifRun {
 // on, and said.
 func TestSARIFKeepsGitHubsLimits(t *testing.T) {
 	var b bytes.Buffer
-	if err := limitedSARIF(&b, many(90, 30, 20), 100, maxZipped); err != nil {
+	if err := limitedSARIF(&b, many(90, 30, 20), 100, codescanning.MaxZipped); err != nil {
 		t.Fatal(err)
 	}
 	run := readSARIF(t, b.Bytes())
@@ -83,7 +84,7 @@ func TestSARIFKeepsGitHubsLimits(t *testing.T) {
 func TestSARIFKeepsItsSize(t *testing.T) {
 	const limit = 10_000
 	var b bytes.Buffer
-	if err := limitedSARIF(&b, many(500, 0, 10), maxResults, limit); err != nil {
+	if err := limitedSARIF(&b, many(500, 0, 10), codescanning.MaxResults, limit); err != nil {
 		t.Fatal(err)
 	}
 	var zipped bytes.Buffer
@@ -142,14 +143,6 @@ func TestSARIFPlaces(t *testing.T) {
 	} {
 		if got := artifactURI(tt.artifact, tt.artifact.Name); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.artifact.Name, got, tt.want)
-		}
-	}
-}
-
-func TestClip(t *testing.T) {
-	for text, want := range map[string]string{"": "", "éé": "éé", "ééé": "ééé", "éééé": "éé…"} {
-		if got := clip(text, 3); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 }

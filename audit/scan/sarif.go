@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hardstand/hardstand/audit/codescanning"
 )
 
 // The part of SARIF 2.1.0 that results need.
@@ -73,7 +75,14 @@ type (
 
 // SARIF writes a report as SARIF 2.1.0. Excused findings are suppressed
 // results, and problems make the invocation unsuccessful.
-func SARIF(r *Report) ([]byte, error) { return sarif(r, maxResults) }
+func SARIF(r *Report) ([]byte, error) {
+	return limited(r, codescanning.MaxResults, codescanning.MaxZipped)
+}
+
+// limited leaves results out until the file is small enough for GitHub.
+func limited(r *Report, results, zipped int) ([]byte, error) {
+	return codescanning.Limited(len(r.Findings), results, zipped, func(results int) ([]byte, error) { return sarif(r, results) })
+}
 
 func sarif(r *Report, limit int) ([]byte, error) {
 	name, version, _ := strings.Cut(r.Tool, " ")
@@ -82,14 +91,14 @@ func sarif(r *Report, limit int) ([]byte, error) {
 	run.Results = []sarifResult{}
 	call := sarifInvocation{Successful: len(r.Problems) == 0}
 	for _, p := range r.Problems {
-		call.Notifications = append(call.Notifications, sarifNotification{"error", sarifMessage{p}})
+		call.Notifications = append(call.Notifications, sarifNotification{"error", sarifMessage{codescanning.Clip(p, codescanning.MaxText)}})
 	}
 	run.Invocations = []sarifInvocation{call}
 	known := map[string]bool{}
 	shown := severest(r.Findings, limit)
 	if left := len(r.Findings) - len(shown); left > 0 {
 		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifMessage{
-			fmt.Sprintf("%d of %d results are left out, the least severe ones: GitHub takes %d", left, len(r.Findings), limit)}})
+			fmt.Sprintf("%d of %d results are left out, the least severe ones: GitHub takes %d in a file of 10 MB", left, len(r.Findings), codescanning.MaxResults)}})
 	}
 	for _, f := range shown {
 		if !known[f.ID] {
@@ -104,10 +113,6 @@ func sarif(r *Report, limit int) ([]byte, error) {
 	}
 	return append(data, '\n'), nil
 }
-
-// maxResults is how many results GitHub takes in a run; it refuses a file with
-// more.
-const maxResults = 25_000
 
 // severest returns at most limit findings in their order. What refuses stays
 // first, then what nobody excused, then by severity.
@@ -151,7 +156,7 @@ func rule(f *Finding) sarifRule {
 	if text == "" {
 		text = f.ID + " in " + f.Package.Name
 	}
-	return sarifRule{ID: f.ID, Short: sarifMessage{text}, HelpURI: "https://osv.dev/vulnerability/" + f.ID, Properties: map[string]any{
+	return sarifRule{ID: f.ID, Short: sarifMessage{codescanning.Clip(text, codescanning.MaxText)}, HelpURI: "https://osv.dev/vulnerability/" + f.ID, Properties: map[string]any{
 		"security-severity": strconv.FormatFloat(score(f), 'f', 1, 64), "tags": []string{"security", "vulnerability"},
 	}}
 }
@@ -164,7 +169,7 @@ func result(r *Report, f *Finding) sarifResult {
 		level = "note"
 	}
 	sum := sha256.Sum256([]byte(f.ID + "\x00" + f.Package.Ecosystem + "\x00" + f.Package.Name + "\x00" + f.Package.Path))
-	out := sarifResult{RuleID: f.ID, Level: level, Message: sarifMessage{sentence(f)}, Fingerprints: map[string]string{"vulnerability/v1": fmt.Sprintf("%x", sum[:16])}}
+	out := sarifResult{RuleID: f.ID, Level: level, Message: sarifMessage{codescanning.Clip(sentence(f), codescanning.MaxMessage)}, Fingerprints: map[string]string{"vulnerability/v1": fmt.Sprintf("%x", sum[:16])}}
 	var at sarifLocation
 	at.Physical.Artifact.URI = uri(f.Package.Path, r.Target)
 	at.Physical.Region.StartLine = 1

@@ -42,3 +42,29 @@ func TestSARIFKeepsGitHubsLimit(t *testing.T) {
 		t.Errorf("notifications %v", n)
 	}
 }
+
+// TestSARIFKeepsGitHubsSize: results are left out, the mildest first, until the
+// file is small enough, and long texts are cut.
+func TestSARIFKeepsGitHubsSize(t *testing.T) {
+	r := &Report{Tool: "hardstand 1", Target: "x"}
+	for i := range 64 {
+		f := Finding{ID: fmt.Sprintf("CVE-2026-%d", i), Summary: strings.Repeat("ä", 5000), Rating: Rating{Severity: Low, Score: float64(i) / 10}}
+		r.Findings = append(r.Findings, f)
+	}
+	whole, err := limited(r, 64, 10_000_000)
+	if err != nil || len(whole) > 64*4096 {
+		t.Fatalf("%d bytes, %v", len(whole), err)
+	}
+	data, err := limited(r, 64, 2500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log sarifLog
+	if err := json.Unmarshal(data, &log); err != nil {
+		t.Fatal(err)
+	}
+	n := len(log.Runs[0].Results)
+	if n == 0 || n >= 64 || log.Runs[0].Results[0].RuleID != fmt.Sprintf("CVE-2026-%d", 64-n) {
+		t.Errorf("%d results, the first %v", n, log.Runs[0].Results[:min(n, 1)])
+	}
+}

@@ -27,6 +27,7 @@ import (
 func TestBoundary(t *testing.T) {
 	deptest.Check(t, deptest.Allow{
 		"github.com/hardstand/hardstand/audit":                "the model of findings",
+		"github.com/hardstand/hardstand/audit/codescanning":   "how large SARIF may be",
 		"github.com/hardstand/hardstand/audit/scan/inventory": "packages",
 		"github.com/hardstand/hardstand/audit/scan/osv":       "databases",
 		"github.com/hardstand/hardstand/build/fresh":          "what a pending update is",
