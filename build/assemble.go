@@ -71,8 +71,6 @@ type Options struct {
 	store *store
 	room  *atomic.Int64 // for blocks that are held in memory, bytes
 	turns chan struct{} // of packages that are unpacked at once
-
-	several bool // compositions share something
 }
 
 // Shared is what the compositions of several images have in common. Its zero
@@ -191,7 +189,7 @@ func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	if o.several = o.Shared != nil; !o.several {
+	if o.Shared == nil {
 		o.Shared = &Shared{}
 	}
 	o.store = &store{Cache: o.Cache, by: o.by, blob: o.blob, made: &o.Shared.made, whole: &o.Shared.whole}
@@ -339,7 +337,7 @@ func assembleImage(ctx context.Context, d *spec.Definition, l *spec.Lock, o Opti
 			return nil, err
 		}
 		defer wait()
-		g, component, err := canaryGroup(ctx, d, o, img, newest)
+		g, component, err := canaryGroup(ctx, d, o, img, groups, newest)
 		if err != nil {
 			return nil, err
 		}
@@ -465,9 +463,11 @@ func (img *Image) finish(ctx context.Context, d *spec.Definition, o Options, gro
 		in.Suppliers[p.Name], in.Dropped[p.Name], in.Patterns[p.Name] = debs[i].Maintainer, debs[i].Dropped, debs[i].Patterns
 	}
 	img.contents = in
-	if img.SPDX, err = sbom.SPDX(in); err != nil {
+	var documents errgroup.Group
+	documents.Go(func() (err error) {
+		img.SPDX, err = sbom.SPDX(in)
 		return err
-	}
+	})
 	img.CycloneDX, err = sbom.CycloneDX(in)
-	return err
+	return cmp.Or(err, documents.Wait())
 }

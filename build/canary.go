@@ -30,7 +30,7 @@ type Register struct {
 // canaryGroup makes the layer of decoys and tokens. It is the top one and the
 // only one that depends on the canary's master secret, which is part of the
 // key that it is cached under.
-func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, newest int64) (group, []sbom.Component, error) {
+func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image, below []group, newest int64) (group, []sbom.Component, error) {
 	if o.Canary.IsZero() {
 		return group{}, nil, errors.New("the canary master secret is missing; hardstand canary keygen makes one")
 	}
@@ -43,7 +43,7 @@ func canaryGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 		return group{}, nil, err
 	}
 	secret := hex.EncodeToString(o.Canary.Derive("cache", 32, id))
-	key := cache.Key("canary", transformVersion, o.by.encoder, secret, img.shape(), fmt.Sprint(newest))
+	key := cache.Key("canary", transformVersion, o.by.encoder, secret, shape(below), fmt.Sprint(newest))
 	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		files, reg, err := plant(d, o, img, id, newest, w.zip.know)
 		if err != nil {
@@ -204,11 +204,21 @@ func relative(p string) string {
 	return rootfs.Canonical(strings.TrimPrefix(p, "/"), rootfs.File)
 }
 
-// shape names the paths of the tree: what decoys must not shadow.
-func (img *Image) shape() string {
+// shape stands for what decoys must not shadow, beside what the build's id
+// says: the paths below them. Of an application, which changes often, it is its
+// paths; of all else what the segments were made of.
+func shape(below []group) string {
 	var parts []string
-	for _, e := range img.Tree.Entries() {
-		parts = append(parts, e.Path, e.Link)
+	for _, g := range below {
+		for _, s := range g.segments {
+			if g.kind != appKind {
+				parts = append(parts, string(s.key))
+				continue
+			}
+			for _, e := range s.Entries {
+				parts = append(parts, e.Path, e.Link)
+			}
+		}
 	}
 	return string(cache.Key(parts...))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -104,11 +105,12 @@ type packer struct {
 	to      func(packed) error // in order; the buffer is its own then
 	block   *[]byte            // of buffers
 	pending []chan packed
-	// programs are those whose blocks are compressed already. left is how much
-	// is missing of the file that is being written, if it may be one of them,
-	// and at how much of it there is.
-	programs []*payload.Unpacked
-	left, at int64
+	// programs are those whose blocks are compressed already. starts is one of the
+	// size of the file that is about to be written, like of the one that is being
+	// written, which has next blocks by now.
+	programs     []*payload.Unpacked
+	starts, like *payload.Unpacked
+	next         int
 }
 
 type packed struct {
@@ -131,31 +133,31 @@ func (p *packer) know(u *payload.Unpacked) {
 	}
 }
 
-// began is told that the next bytes are a file. One that may be of a program
-// is cut into blocks like the program.
+// began is told that the next bytes are a file. One that may be a program is cut
+// into blocks like the program.
 func (p *packer) began(e rootfs.Entry) {
-	if len(p.programs) > 0 && e.Size >= payload.BlockSize {
-		p.left, p.at = e.Size, 0
+	if i := slices.IndexFunc(p.programs, func(u *payload.Unpacked) bool { return int64(len(u.Data)) == e.Size }); i >= 0 {
+		p.starts = p.programs[i]
 	}
 }
 
 func (p *packer) Write(data []byte) (int, error) {
 	total := len(data)
-	if p.left > 0 && p.at == 0 && len(*p.block) > 0 { // what stands before the file
-		if err := p.flush(); err != nil {
-			return 0, err
+	if p.starts != nil && len(data) > 0 {
+		if len(*p.block) > 0 { // what stands before the file
+			if err := p.flush(); err != nil {
+				return 0, err
+			}
 		}
+		p.like, p.next, p.starts = p.starts, 0, nil
 	}
 	for len(data) > 0 {
 		room := blockSize
-		if p.left > 0 {
-			room = int(min(payload.BlockSize, p.left+int64(len(*p.block))))
+		if p.like != nil {
+			room = p.like.Blocks[p.next].Size
 		}
 		n := min(len(data), room-len(*p.block))
 		*p.block, data = append(*p.block, data[:n]...), data[n:]
-		if p.left > 0 {
-			p.at, p.left = p.at+int64(n), p.left-int64(n)
-		}
 		if len(*p.block) == room {
 			if err := p.flush(); err != nil {
 				return 0, err
@@ -166,30 +168,29 @@ func (p *packer) Write(data []byte) (int, error) {
 }
 
 // program writes a whole program whose blocks are compressed already.
-func (p *packer) program(blocks [][]byte, unpack func(w io.Writer, i int) error) error {
+func (p *packer) program(blocks []payload.Block, unpack func(w io.Writer, i int) error) error {
 	if len(*p.block) > 0 {
 		if err := p.flush(); err != nil {
 			return err
 		}
 	}
 	for i, block := range blocks {
-		p.done(packed{data: block, unpack: func(w io.Writer) error { return unpack(w, i) }})
+		p.done(packed{data: block.Packed, unpack: func(w io.Writer) error { return unpack(w, i) }})
 	}
 	return p.drain(maxPending)
 }
 
-// known returns the block that ends at p.at and its compressed form, if a program
-// has it there.
+// known returns the block and its compressed form, if it is the next of a program.
 func (p *packer) known() (plain, packed []byte) {
-	start := p.at - int64(len(*p.block))
-	i := int(start / payload.BlockSize)
-	for _, u := range p.programs {
-		if p.at == 0 || i >= len(u.Blocks) {
-			continue
-		}
-		if plain := u.Data[start:min(start+payload.BlockSize, int64(len(u.Data)))]; bytes.Equal(*p.block, plain) {
-			return plain, u.Blocks[i]
-		}
+	u, i := p.like, p.next
+	if u == nil {
+		return nil, nil
+	}
+	if p.next++; p.next == len(u.Blocks) {
+		p.like = nil
+	}
+	if plain := u.Block(i); bytes.Equal(*p.block, plain) {
+		return plain, u.Blocks[i].Packed
 	}
 	return nil, nil
 }
@@ -197,9 +198,6 @@ func (p *packer) known() (plain, packed []byte) {
 // flush hands the block to a compressor and starts another.
 func (p *packer) flush() error {
 	plain, known := p.known()
-	if p.left == 0 {
-		p.at = 0
-	}
 	if known != nil {
 		*p.block = (*p.block)[:0]
 		p.done(packed{data: known, plain: plain})

@@ -14,15 +14,16 @@ import (
 	"github.com/hardstand/hardstand/build/spec"
 )
 
-// probeSegment adds the probe.
-func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform, newest int64) (*segment, []sbom.Component, error) {
+// probeSegment adds the probe. Its date is always the same, so that layers begin
+// alike and what they begin with need not be hashed for each.
+func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.Platform) (*segment, []sbom.Component, error) {
 	name := probeProgram(p, platform)
 	prog, err := payload.Lookup(name, platform)
 	if err != nil {
 		return nil, nil, err
 	}
-	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555, ModTime: newest}
-	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(newest, p.Remote))
+	entry := rootfs.Entry{Path: rootfs.Canonical(strings.TrimPrefix(p.Path, "/"), rootfs.File), Mode: 0o555}
+	key := cache.Key("probe", transformVersion, o.by.encoder, string(prog.SHA256), entry.Path, fmt.Sprint(p.Remote))
 	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
 		if p.Remote || o.by.name != "gzip" {
 			return probeInMemory(w, name, platform, entry, p.Remote)
@@ -32,16 +33,8 @@ func probeSegment(ctx context.Context, p *spec.Probe, o Options, platform spec.P
 			return nil, err
 		}
 		entry.Size, entry.SHA256 = program.Size, string(program.SHA256)
-		unpack := program.Unpack
-		if o.several { // images, so that it is asked for again
-			all, err := payload.Kept(name, platform)
-			if err != nil {
-				return nil, err
-			}
-			unpack = all.Unpack
-		}
-		s, err := rootfs.WriteFile(w, "probe", entry, func() error { return w.zip.program(program.Blocks, unpack) })
-		return &segment{Segment: s}, err
+		s, err := rootfs.WriteFile(w, "probe", entry, func() error { return w.zip.program(program.Blocks, program.Unpack) })
+		return &segment{Segment: s, Leads: true, start: program.Start}, err
 	})
 	if err != nil {
 		return nil, nil, err
@@ -85,7 +78,7 @@ func probeInMemory(w *segmentWriter, name string, platform spec.Platform, entry 
 		}
 	}
 	s, err := rootfs.WriteSegment(w, "probe", rootfs.Contents([]rootfs.Content{{Entry: entry, Data: data}}), rootfs.Rules{Began: w.zip.began})
-	return &segment{Segment: s}, err
+	return &segment{Segment: s, Leads: true}, err
 }
 
 // withParts completes what is said of an embedded program, and adds what it was

@@ -73,7 +73,7 @@ func configGroup(ctx context.Context, d *spec.Definition, o Options, img *Image,
 	g.segments = append(g.segments, whole...)
 	var components []sbom.Component
 	if d.Probe != nil {
-		s, c, err := probeSegment(ctx, d.Probe, o, img.Platform, newest)
+		s, c, err := probeSegment(ctx, d.Probe, o, img.Platform)
 		if err != nil {
 			return group{}, nil, err
 		}

@@ -21,16 +21,23 @@ func TestKnownBlocks(t *testing.T) {
 	for i := range program {
 		program[i] = byte(random.IntN(7))
 	}
-	zipped, lengths, err := payload.Pack(program)
+	const from, to = payload.BlockSize + 100, payload.BlockSize + 300
+	zipped, cut, err := payload.Pack(program, from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	known := &payload.Unpacked{Data: program}
-	for _, n := range lengths {
-		known.Blocks, zipped = append(known.Blocks, zipped[:n]), zipped[n:]
+	at := 0
+	for _, c := range cut {
+		known.Blocks, zipped = append(known.Blocks, payload.Block{At: at, Size: c.Size, Packed: zipped[:c.Packed]}), zipped[c.Packed:]
+		at += c.Size
+	}
+	if at != len(program) || len(cut) != 5 || cut[2].Size != to-from {
+		t.Fatalf("%d bytes are cut into %v", len(program), cut)
 	}
 	patched := bytes.Clone(program)
-	patched[payload.BlockSize+5] ^= 1
+	patched[from] ^= 1
+	patched[to-1] ^= 1
 	for _, step := range []int{1 << 20, 512, 4093} {
 		var out, want bytes.Buffer
 		p := newPacker(codecOf(&spec.Definition{}), func(r packed) error {
@@ -58,13 +65,14 @@ func TestKnownBlocks(t *testing.T) {
 		write(program[:700], false)
 		write(program, true)
 		write(program[:300], true)
+		write(nil, true)
 		write(patched, true)
 		write(program[:900], false)
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for i, times := range []int{2, 1, 2} {
-			if got := bytes.Count(out.Bytes(), known.Blocks[i]); got != times {
+		for i, times := range []int{2, 2, 1, 2, 2} {
+			if got := bytes.Count(out.Bytes(), known.Blocks[i].Packed); got != times {
 				t.Errorf("writing %d bytes at once: block %d is there %d times, want %d", step, i, got, times)
 			}
 		}

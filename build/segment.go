@@ -20,13 +20,14 @@ import (
 	"github.com/hardstand/hardstand/build/effect"
 	"github.com/hardstand/hardstand/build/elf"
 	"github.com/hardstand/hardstand/build/license"
+	"github.com/hardstand/hardstand/build/payload"
 	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 )
 
 // transformVersion is part of every segment's key. Raise it whenever the bytes
 // of a segment or a layer can change for the same input.
-const transformVersion = "11"
+const transformVersion = "12"
 
 // segment is a rootfs.Segment and where its bytes are.
 type segment struct {
@@ -50,9 +51,13 @@ type segment struct {
 	// ELF holds the programs and libraries, by path.
 	ELF map[string]*elf.Info `json:"elf,omitempty"`
 
-	key  cache.Digest
-	held *blocks    // nil if it is in the cache only
-	mu   sync.Mutex // for Place
+	// Leads is true of the probe: in its layer it stands first.
+	Leads bool `json:"leads,omitempty"`
+
+	start *payload.Start // nil if the program in it is not as it is embedded
+	key   cache.Digest
+	held  *blocks    // nil if it is in the cache only
+	mu    sync.Mutex // for Place
 }
 
 func (s *segment) at() place {

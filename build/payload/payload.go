@@ -6,13 +6,17 @@ package payload
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -51,38 +55,72 @@ type Program struct {
 	SHA256  cache.Digest `json:"sha256"` // of the unpacked program
 	Size    int64        `json:"size"`
 	Version string       `json:"version"` // of the module, as the build recorded it
-	// Packed are the lengths of its compressed blocks, which stand in the file
-	// one after the other: each holds BlockSize bytes, the last what is left.
-	Packed []int `json:"packed"`
+	// Cut are the sizes of its blocks, which stand in the file one after the other.
+	Cut []Cut `json:"cut"`
+	// Start is how layers begin that have the probe at /bin/probe.
+	Start *Start `json:"start,omitempty"`
 	// What the program itself says it was made of.
 	Go      string   `json:"go,omitempty"`      // version of the Go toolchain, such as "1.26.1"
 	Modules []Module `json:"modules,omitempty"` // beside the standard library and hardstand itself
 }
 
-// BlockSize is how much of a program is one gzip member (RFC 1952, section
+// Start is a SHA-256 that was taken of the beginning of a tar: the headers of
+// directories, and a program with its header and padding.
+type Start struct {
+	Frame cache.Digest `json:"frame"` // of all that is not the program
+	State []byte       `json:"state"` // as crypto/sha256 marshals it
+}
+
+// NewStart hashes a program and what stands around it.
+func NewStart(before, program, after []byte) (*Start, error) {
+	h := sha256.New()
+	for _, part := range [][]byte{before, program, after} {
+		h.Write(part) //nolint:errcheck // a hash takes everything
+	}
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	return &Start{Frame: cache.Sum(slices.Concat(before, after)), State: state}, err
+}
+
+// Resume makes a new SHA-256 go on from there.
+func (s *Start) Resume(h hash.Hash) error {
+	return h.(encoding.BinaryUnmarshaler).UnmarshalBinary(s.State)
+}
+
+// BlockSize is the most of a program that is one gzip member (RFC 1952, section
 // 2.2), in bytes. Members go into layers as they are. One that a build
-// patches is compressed anew, which is why they are small.
+// patches is compressed anew, which is why what is patched is a block.
 const BlockSize = 256 << 10
 
-// Pack compresses a program.
-func Pack(data []byte) (packed []byte, lengths []int, err error) {
+// Cut is the size of a block, and what it is compressed, in bytes.
+type Cut struct {
+	Size   int `json:"size"`
+	Packed int `json:"packed"`
+}
+
+// Pack compresses a program. Blocks end at the given offsets too, which rise.
+func Pack(data []byte, ends ...int) (packed []byte, cut []Cut, err error) {
 	var out bytes.Buffer
 	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
 		return nil, nil, err
 	}
-	for start := 0; start < len(data); start += BlockSize {
+	for start := 0; start < len(data); {
+		end := min(start+BlockSize, len(data))
+		if i := slices.IndexFunc(ends, func(e int) bool { return e > start }); i >= 0 {
+			end = min(end, ends[i])
+		}
 		before := out.Len()
 		z.Reset(&out)
-		if _, err := z.Write(data[start:min(start+BlockSize, len(data))]); err != nil {
+		if _, err := z.Write(data[start:end]); err != nil {
 			return nil, nil, err
 		}
 		if err := z.Close(); err != nil {
 			return nil, nil, err
 		}
-		lengths = append(lengths, out.Len()-before)
+		cut = append(cut, Cut{end - start, out.Len() - before})
+		start = end
 	}
-	return out.Bytes(), lengths, nil
+	return out.Bytes(), cut, nil
 }
 
 // Module is a Go module that a program was compiled with.
@@ -145,10 +183,16 @@ func Lookup(name string, p spec.Platform) (Program, error) {
 	return prog, nil
 }
 
+// Block is a part of a program.
+type Block struct {
+	At, Size int    // in the program, bytes
+	Packed   []byte // the gzip member that it is compressed to
+}
+
 // Stored is a program as it is embedded.
 type Stored struct {
 	Program
-	Blocks [][]byte // compressed, of BlockSize bytes each but for the last
+	Blocks []Block
 }
 
 var opened sync.Map // of func() (*Stored, error), by file name
@@ -177,15 +221,16 @@ func open(name string, p spec.Platform) (*Stored, error) {
 
 // store cuts a file into its blocks.
 func store(prog Program, packed []byte) (*Stored, error) {
-	if prog.Size < 0 || prog.Size > maxProgram || int64(len(prog.Packed)) != (prog.Size+BlockSize-1)/BlockSize {
-		return nil, fmt.Errorf("%d blocks do not make %d bytes", len(prog.Packed), prog.Size)
-	}
-	s := &Stored{Program: prog}
-	for _, n := range prog.Packed {
-		if n < 0 || n > len(packed) {
+	s, at := &Stored{Program: prog}, 0
+	for _, c := range prog.Cut {
+		if c.Size < 1 || c.Size > BlockSize || c.Packed < 0 || c.Packed > len(packed) {
 			return nil, io.ErrUnexpectedEOF
 		}
-		s.Blocks, packed = append(s.Blocks, packed[:n:n]), packed[n:]
+		s.Blocks = append(s.Blocks, Block{at, c.Size, packed[:c.Packed:c.Packed]})
+		at, packed = at+c.Size, packed[c.Packed:]
+	}
+	if int64(at) != prog.Size || at > maxProgram {
+		return nil, fmt.Errorf("blocks of %d bytes do not make %d bytes", at, prog.Size)
 	}
 	if len(packed) > 0 {
 		return nil, cache.ErrDigest
@@ -193,12 +238,9 @@ func store(prog Program, packed []byte) (*Stored, error) {
 	return s, nil
 }
 
-// block is the size of a block, bytes.
-func (s *Stored) block(i int) int64 { return min(BlockSize, s.Size-int64(i)*BlockSize) }
-
 // Unpack writes one block, whose checksum is compared.
 func (s *Stored) Unpack(w io.Writer, i int) error {
-	z, err := reader(s.Blocks[i])
+	z, err := reader(s.Blocks[i].Packed)
 	if err != nil {
 		return err
 	}
@@ -207,7 +249,7 @@ func (s *Stored) Unpack(w io.Writer, i int) error {
 	if err != nil {
 		return err
 	}
-	if n != s.block(i) {
+	if n != int64(s.Blocks[i].Size) {
 		return cache.ErrDigest
 	}
 	return nil
@@ -225,7 +267,7 @@ func reader(block []byte) (*inflate.Reader, error) {
 // Unpacked is a program and the compressed blocks of it.
 type Unpacked struct {
 	Data   []byte
-	Blocks [][]byte
+	Blocks []Block
 }
 
 // Read unpacks a program and compares its checksums. Its digest is that of a
@@ -242,10 +284,15 @@ func Read(name string, p spec.Platform) (*Unpacked, error) {
 	return u, nil
 }
 
+// Block returns the bytes of one block.
+func (u *Unpacked) Block(i int) []byte {
+	b := u.Blocks[i]
+	return u.Data[b.At:][:b.Size]
+}
+
 // Unpack writes one block.
 func (u *Unpacked) Unpack(w io.Writer, i int) error {
-	start := i * BlockSize
-	_, err := w.Write(u.Data[start:min(start+BlockSize, len(u.Data))])
+	_, err := w.Write(u.Block(i))
 	return err
 }
 
@@ -264,9 +311,9 @@ func (s *Stored) unpack() (*Unpacked, error) {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, block := range s.Blocks {
-		to := u.Data[i*BlockSize:][:s.block(i)]
+		to := u.Block(i)
 		g.Go(func() error {
-			z, err := reader(block)
+			z, err := reader(block.Packed)
 			if err != nil {
 				return err
 			}

@@ -169,6 +169,11 @@ func Default() []Decoy {
 // as Emit plants it. A clean one stays as it is.
 func Clean(program []byte) []byte { return config.Clean(program) }
 
+// Configured returns where in a multi-call program or a guard Emit writes: the
+// offsets of the first byte and of that after the last. Others have no such place:
+// 0 and 0.
+func Configured(program []byte) (from, to int) { return config.Find(program) }
+
 // Emit makes the files and the register.
 func Emit(o Options) (Result, error) {
 	if o.Tier == "" {
@@ -355,7 +360,9 @@ func (o Options) register(planted []Decoy, skipped []Skipped, files []File) Regi
 			sums[f.Path] = sums[f.LinkTo]
 			continue
 		}
-		files[i].SHA256 = digest(f.Content)
+		if f.SHA256 == "" {
+			files[i].SHA256 = digest(f.Content)
+		}
 		sums[f.Path] = files[i].SHA256
 	}
 	r := Register{

@@ -2,11 +2,13 @@ package decoy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/hardstand/hardstand/canary/decoy/internal/face"
 	"github.com/hardstand/hardstand/canary/decoy/internal/stub"
@@ -18,26 +20,16 @@ const decoyMode = 0o111 // a decoy that can be read gives away its key
 // layOut makes the files: tier B and its links, tier A, the marker.
 func (o Options) layOut(planted []Decoy) ([]File, error) {
 	c := o.configuration(planted)
-	var files []File
-	if o.Tier != TierA {
-		program, err := config.Fill(o.clean(o.Binary), c, o.seed("mask", ""))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, File{Path: o.fullPath(planted[0]), Mode: decoyMode, Content: program})
-		for _, d := range planted[1:] {
-			files = append(files, File{Path: o.fullPath(d), Mode: decoyMode, LinkTo: files[0].Path})
-		}
+	var small []File
+	var smallErr error
+	var making sync.WaitGroup
+	making.Go(func() { small, smallErr = o.fastFiles(planted, c) }) // while the large one is hashed
+	files, err := o.fullFiles(planted, c)
+	making.Wait()
+	if err := cmp.Or(err, smallErr); err != nil {
+		return nil, err
 	}
-	if o.Tier != TierB {
-		for _, d := range planted {
-			program, err := o.fast(d, c)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, File{Path: d.Path, Mode: decoyMode, Content: program})
-		}
-	}
+	files = append(files, small...)
 	if o.Tier == TierBoth && o.Shadowed != nil {
 		for _, d := range planted {
 			if o.Shadowed(o.fullPath(d)) {
@@ -51,6 +43,38 @@ func (o Options) layOut(planted []Decoy) ([]File, error) {
 	}
 	files = append(files, guard...)
 	return append(files, File{Path: c.Marker, Mode: 0o444, Content: c.Proof}), nil
+}
+
+// fullFiles makes tier B and its links, if it is wanted.
+func (o Options) fullFiles(planted []Decoy, c config.Config) ([]File, error) {
+	if o.Tier == TierA {
+		return nil, nil
+	}
+	program, err := config.Fill(o.clean(o.Binary), c, o.seed("mask", ""))
+	if err != nil {
+		return nil, err
+	}
+	files := []File{{Path: o.fullPath(planted[0]), Mode: decoyMode, Content: program, SHA256: digest(program)}}
+	for _, d := range planted[1:] {
+		files = append(files, File{Path: o.fullPath(d), Mode: decoyMode, LinkTo: files[0].Path})
+	}
+	return files, nil
+}
+
+// fastFiles makes tier A, if it is wanted.
+func (o Options) fastFiles(planted []Decoy, c config.Config) ([]File, error) {
+	if o.Tier == TierB {
+		return nil, nil
+	}
+	files := make([]File, len(planted))
+	for i, d := range planted {
+		program, err := o.fast(d, c)
+		if err != nil {
+			return nil, err
+		}
+		files[i] = File{Path: d.Path, Mode: decoyMode, Content: program}
+	}
+	return files, nil
 }
 
 // clean returns a copy of a program that is clean.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hardstand/hardstand/build/cache"
 	"github.com/hardstand/hardstand/build/payload"
+	"github.com/hardstand/hardstand/build/rootfs"
 	"github.com/hardstand/hardstand/build/spec"
 	"github.com/hardstand/hardstand/canary/decoy"
 )
@@ -160,17 +161,43 @@ func build(name string, p spec.Platform) (payload.Program, error) {
 	if name != payload.Probe && name != payload.ProbePlain {
 		data = decoy.Clean(data) // as it will be planted, so that its blocks are those of images
 	}
-	packed, lengths, err := payload.Pack(data)
+	from, to := decoy.Configured(data)
+	packed, cut, err := payload.Pack(data, from, to)
 	if err != nil {
 		return payload.Program{}, err
 	}
-	prog := payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Packed: lengths}
+	prog := payload.Program{SHA256: cache.Sum(data), Size: int64(len(data)), Cut: cut}
+	if name == payload.Probe || name == payload.ProbePlain {
+		if prog.Start, err = start(data); err != nil {
+			return payload.Program{}, err
+		}
+	}
 	prog.Go = strings.TrimPrefix(info.GoVersion, "go")
 	for _, m := range info.Deps {
 		prog.Modules = append(prog.Modules, payload.Module{Path: m.Path, Version: m.Version})
 	}
 	return prog, writeChanged(payload.FileName(name, p), packed)
 }
+
+// start hashes what a layer with a probe begins with: see layerPlan in package build.
+func start(data []byte) (*payload.Start, error) {
+	var before, after bytes.Buffer
+	dir := func(name string) rootfs.Entry { return rootfs.Entry{Path: name, Type: rootfs.Dir, Mode: 0o755} }
+	if err := rootfs.WriteDirs(&before, []rootfs.Entry{dir("usr"), dir("usr/bin")}); err != nil {
+		return nil, err
+	}
+	e := rootfs.Entry{Path: "usr/bin/probe", Mode: 0o555, Size: int64(len(data))}
+	at := &before
+	w := writer(func(p []byte) (int, error) { return at.Write(p) })
+	if _, err := rootfs.WriteFile(w, "probe", e, func() error { at = &after; return nil }); err != nil {
+		return nil, err
+	}
+	return payload.NewStart(before.Bytes(), data, after.Bytes())
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 // Command gives the arguments and environment with which the go command
 // builds a program: static, stripped, and the same bytes on every machine.

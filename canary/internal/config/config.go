@@ -67,15 +67,24 @@ func Networked(program []byte) bool {
 	return at >= 0 && at+magicSize < len(program) && program[at+magicSize] == 1
 }
 
+// Find returns where the unfilled block of a program begins and ends, in bytes, 0
+// and 0 if it has none.
+func Find(program []byte) (from, to int) {
+	at := bytes.Index(program, Magic())
+	if at < 0 || at+Size > len(program) {
+		return 0, 0
+	}
+	return at, at + Size
+}
+
 // Fill fills the one unfilled block of a program, in place, and returns it. seed
 // masks the block; the same seed and configuration give the same bytes.
 func Fill(program []byte, c Config, seed uint64) ([]byte, error) {
-	magic := Magic()
-	at := bytes.Index(program, magic)
-	if at < 0 || at+Size > len(program) {
+	at, end := Find(program)
+	if end == 0 {
 		return nil, errors.New("fill decoy program: it has no configuration block; is it the multi-call program, and not filled already?")
 	}
-	if bytes.Contains(program[at+1:], magic) {
+	if bytes.Contains(program[at+1:], Magic()) {
 		return nil, errors.New("fill decoy program: it has more than one configuration block")
 	}
 	block, err := encode(c, seed)

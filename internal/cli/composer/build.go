@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hardstand/hardstand/build"
 	"github.com/hardstand/hardstand/build/oci"
@@ -189,11 +190,17 @@ func (o buildOptions) buildOne(ctx context.Context, f *cli.Frame, s *Source, tar
 
 // deliver writes a result to its target.
 func deliver(ctx context.Context, f *cli.Frame, o buildOptions, d *spec.Definition, target output, r *build.Result) (summary, error) {
-	if err := target.write(ctx, f, r); err != nil {
+	var signing errgroup.Group // while the image is written
+	var bundles []byte
+	signing.Go(func() (err error) {
+		bundles, err = sign(r, o.signer)
+		return err
+	})
+	if err := errors.Join(target.write(ctx, f, r), signing.Wait()); err != nil {
 		return summary{}, err
 	}
 	if target.kind == "oci" {
-		if err := errors.Join(writeClaims(target.path, r), writeSignatures(target.path, r, o.signer)); err != nil {
+		if err := errors.Join(writeClaims(target.path, r), writeSignatures(target.path, bundles)); err != nil {
 			return summary{}, err
 		}
 	}

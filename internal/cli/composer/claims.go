@@ -61,20 +61,15 @@ func (o *signOptions) load(ctx context.Context, f *cli.Frame, target output) (*k
 // signatureType is the predicate type of cosign's signatures.
 const signatureType = "https://sigstore.dev/cosign/sign/v1"
 
-// writeSignatures signs each image and the index, and every claim about them,
-// into one file of sigstore bundles beside the layout. Without a key it removes
-// the file of an earlier build.
-func writeSignatures(dir string, r *build.Result, key *keysign.Key) error {
-	file := filepath.Join(dir, oci.SignaturesFile)
+// sign signs each image and the index, and every claim about them: sigstore
+// bundles, one a line. Without a key there are none.
+func sign(r *build.Result, key *keysign.Key) ([]byte, error) {
 	if key == nil {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove old signatures: %w", err)
-		}
-		return nil
+		return nil, nil
 	}
 	index, err := r.Index.Digest()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	claims := []build.Claim{{Subject: index, PredicateType: signatureType, Predicate: []byte("{}")}}
 	for _, img := range r.Images {
@@ -84,12 +79,25 @@ func writeSignatures(dir string, r *build.Result, key *keysign.Key) error {
 	for _, c := range append(claims, r.Claims...) {
 		bundle, err := key.Bundle(c.Statement())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		out.Write(bundle)
 		out.WriteByte('\n')
 	}
-	if err := atomicfile.Update(file, out.Bytes(), 0o644); err != nil {
+	return out.Bytes(), nil
+}
+
+// writeSignatures writes what sign made beside the layout. Where that is nothing
+// it removes the file of an earlier build.
+func writeSignatures(dir string, bundles []byte) error {
+	file := filepath.Join(dir, oci.SignaturesFile)
+	if bundles == nil {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove old signatures: %w", err)
+		}
+		return nil
+	}
+	if err := atomicfile.Update(file, bundles, 0o644); err != nil {
 		return fmt.Errorf("write signatures: %w", err)
 	}
 	return nil
