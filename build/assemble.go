@@ -54,6 +54,8 @@ type Options struct {
 	// Debs are the files of the definition's own packages, by SHA-256. One that
 	// the cache holds is not read.
 	Debs map[string]string
+	// Begin, unless nil, is called before work that the cache does not spare.
+	Begin func()
 	// Progress is told of finished work, from several goroutines; nil is silence.
 	Progress func(Step)
 	// Base is the verified image that the definition starts from, if it does.
@@ -71,6 +73,7 @@ type Options struct {
 	store *store
 	room  *atomic.Int64 // for blocks that are held in memory, bytes
 	turns chan struct{} // of packages that are unpacked at once
+	ahead *sync.WaitGroup
 }
 
 // Shared is what the compositions of several images have in common. Its zero
@@ -186,9 +189,14 @@ func Assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) 
 
 // assemble makes a result of segments.
 func assemble(ctx context.Context, d *spec.Definition, l *spec.Lock, o Options) (*Result, error) {
+	if o.Begin != nil {
+		o.Begin()
+	}
 	o.room = &atomic.Int64{}
 	o.room.Store(cmp.Or(o.Hold, defaultHold))
 	o.turns = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+	o.ahead = &sync.WaitGroup{}
+	defer o.ahead.Wait()
 	if o.Shared == nil {
 		o.Shared = &Shared{}
 	}
@@ -359,16 +367,25 @@ func debSegments(ctx context.Context, d *spec.Definition, o Options, platform sp
 	var g errgroup.Group
 	g.SetLimit(maxPackages)
 	var done atomic.Int64
+	// The large ones get their turns first, and the programs last.
+	before := make(chan struct{})
+	close(before)
 	for _, p := range bySize(packages) {
+		at, next := before, make(chan struct{})
+		before = next
 		g.Go(func() error {
+			<-at
+			close(next)
 			segments[p.at], errs[p.at] = debSegment(ctx, o, p.Package, drop)
 			o.report(Step{platform, "packages", int(done.Add(1)), len(packages)})
 			return nil
 		})
 	}
-	g.Go(func() error {
+	o.ahead.Go(func() {
+		<-before
+		o.turns <- struct{}{}
 		readAhead(d, platform)
-		return nil
+		<-o.turns
 	})
 	_ = g.Wait() // the errors are in errs, in the lock's order
 	for _, err := range errs {

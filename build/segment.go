@@ -156,6 +156,11 @@ func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) 
 	}
 	key := cache.Key(append([]string{"segment", transformVersion, o.by.encoder, p.Name, p.SHA256}, drop...)...)
 	s, err := cachedSegment(ctx, o, key, func(w *segmentWriter) (*segment, error) {
+		here := o.Cache.Contains(digest, p.Size)
+		if here { // to be hashed; others wait for the network without a turn
+			o.turns <- struct{}{}
+			defer func() { <-o.turns }()
+		}
 		file, err := o.fetchDeb(ctx, p, digest)
 		if err != nil {
 			return nil, err
@@ -168,8 +173,10 @@ func debSegment(ctx context.Context, o Options, p *spec.Package, drop []string) 
 			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
 		}
 		defer f.Close() //nolint:errcheck // opened for reading
-		o.turns <- struct{}{}
-		defer func() { <-o.turns }()
+		if !here {
+			o.turns <- struct{}{}
+			defer func() { <-o.turns }()
+		}
 		r, err := deb.NewReader(f, deb.Limits{})
 		if err != nil {
 			return nil, fmt.Errorf("read package %s: %w", p.Name, err)
