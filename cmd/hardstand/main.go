@@ -8,8 +8,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/hardstand/hardstand/build"
@@ -17,28 +15,6 @@ import (
 	"github.com/hardstand/hardstand/internal/cli"
 	"github.com/hardstand/hardstand/internal/cli/composer"
 )
-
-// How garbage is collected, in bytes: not at all until a build uses as much as
-// firstCollection, before which most are done, and more often when it uses as
-// much as memoryLimit, which is above what a build of any size holds on to.
-const (
-	firstCollection = 64 << 20
-	memoryLimit     = 112 << 20
-)
-
-// limitMemory says so to the runtime, unless the environment says something of
-// it.
-func limitMemory() {
-	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return
-	}
-	percent := debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(firstCollection)
-	runtime.AddCleanup(new([64]byte), func(struct{}) {
-		debug.SetGCPercent(percent)
-		debug.SetMemoryLimit(memoryLimit)
-	}, struct{}{})
-}
 
 // version is set by the linker.
 var version = "dev"
@@ -48,7 +24,7 @@ func main() {
 	if executable := cli.Holder(os.Args[1:]); executable != "" {
 		os.Exit(cli.Become(frame, executable, os.Args[1:]))
 	}
-	limitMemory()
+	frame.Heavy = limitMemory()
 	root := composer.New(frame, func(context.Context, *spec.From, string) (*build.Base, error) {
 		os.Exit(cli.Become(frame, cli.SignExecutable, os.Args[1:])) // it can verify signatures, and starts over
 		return nil, nil

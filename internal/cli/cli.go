@@ -51,6 +51,8 @@ type Frame struct {
 	// Password asks on the terminal without echo; nil where there is none.
 	Password func(ctx context.Context, prompt string) ([]byte, error)
 	Version  string
+	// Heavy, unless nil, is called before work that takes much memory.
+	Heavy func()
 }
 
 // System returns the frame of the running process.

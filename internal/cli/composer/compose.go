@@ -100,7 +100,7 @@ func (o *Options) Compose(ctx context.Context, f *cli.Frame, s *Source, format o
 	if err := o.canary.apply(d); err != nil {
 		return nil, err
 	}
-	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Debs: s.debs(), Rehash: o.rehash, Shared: o.shared}
+	opts := build.Options{Cache: c, Platforms: platforms, Format: format, Created: created, FilesFor: extra, ComponentsFor: o.components, Version: f.Version, Program: running(), Base: s.base, Debs: s.debs(), Rehash: o.rehash, Shared: o.shared, Begin: f.Heavy}
 	if opts.Files, opts.Components, err = s.localFiles(); err != nil {
 		return nil, err
 	}
