@@ -104,7 +104,8 @@ type row struct {
 	Runs int     `json:"runs"`
 }
 
-// measure runs the contenders by turns.
+// measure runs the contenders by turns. Each begins when all that those before
+// it left is on disk, so that none pays for another.
 func measure(ctx context.Context, rounds int, list []contender) ([]row, error) {
 	wall, cpu, peak := make([][]float64, len(list)), make([][]float64, len(list)), make([]int64, len(list))
 	for range rounds {
@@ -114,6 +115,7 @@ func measure(ctx context.Context, rounds int, list []contender) ([]row, error) {
 					return nil, fmt.Errorf("%s: %w", c.name, err)
 				}
 			}
+			syscall.Sync()
 			var w, u float64
 			for _, args := range c.commands {
 				one, err := execute(ctx, c.env, args)
