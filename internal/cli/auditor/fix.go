@@ -2,6 +2,7 @@ package auditor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type fixOptions struct {
 	on      bool
 	resolve bool
 	dryRun  bool
+	tags    tags
 }
 
 func (o *fixOptions) flags(flags *pflag.FlagSet) {
@@ -36,19 +38,47 @@ func (o *fixOptions) flags(flags *pflag.FlagSet) {
 // resolveTimeout bounds one question to a registry.
 const resolveTimeout = 30 * time.Second
 
-// resolveDigest asks the registry which content a tag means now.
-func resolveDigest(ctx context.Context, reference string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
+// tags remembers what registries said about tags in this run: files of one
+// repository name the same images, and a registry that was silent once is not
+// waited for again.
+type tags struct {
+	timeout time.Duration // of one question; 0: resolveTimeout
+	known   map[string]string
+	silent  map[string]error // by registry
+}
+
+// resolve asks the registry which content a tag means now.
+func (t *tags) resolve(ctx context.Context, reference string) (string, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return "", err
 	}
-	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
-	if err != nil {
+	registry := ref.Context().RegistryStr()
+	if err := t.silent[registry]; err != nil {
 		return "", err
 	}
-	return desc.Digest.String(), nil
+	if digest, ok := t.known[ref.Name()]; ok {
+		return digest, nil
+	}
+	asked, cancel := context.WithTimeout(ctx, cmp.Or(t.timeout, resolveTimeout))
+	defer cancel()
+	desc, err := remote.Head(ref, remote.WithContext(asked), remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	switch {
+	case err != nil && asked.Err() != nil && ctx.Err() == nil:
+		err = fmt.Errorf("%s did not answer within %v", registry, cmp.Or(t.timeout, resolveTimeout))
+		if t.silent == nil {
+			t.silent = map[string]error{}
+		}
+		t.silent[registry] = err
+		return "", err
+	case err != nil:
+		return "", err
+	}
+	if t.known == nil {
+		t.known = map[string]string{}
+	}
+	t.known[ref.Name()] = desc.Digest.String()
+	return t.known[ref.Name()], nil
 }
 
 // apply repairs one Dockerfile, prints the difference, and returns the new
@@ -56,7 +86,7 @@ func resolveDigest(ctx context.Context, reference string) (string, error) {
 func (o *fixOptions) apply(ctx context.Context, f *cli.Frame, all *auditOptions, t target, in dockerfile.Input, opts dockerfile.Options) ([]byte, []string, error) {
 	fo := dockerfile.FixOptions{Options: opts}
 	if o.resolve {
-		fo.Resolve = resolveDigest
+		fo.Resolve = o.tags.resolve
 	}
 	fixed, err := dockerfile.Fix(ctx, in, fo)
 	if err != nil {

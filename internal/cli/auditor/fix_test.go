@@ -2,9 +2,11 @@ package auditor
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -48,7 +50,7 @@ func TestResolveAsksCarefully(t *testing.T) {
 				c.serve(w, r)
 			}))
 			defer server.Close()
-			got, err := resolveDigest(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/app:1")
+			got, err := new(tags).resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/app:1")
 			if strings.HasPrefix(c.want, "sha256:") {
 				if err != nil || got != c.want {
 					t.Fatalf("%q, %v", got, err)
@@ -61,8 +63,11 @@ func TestResolveAsksCarefully(t *testing.T) {
 		})
 	}
 	t.Run("does not answer", func(t *testing.T) {
+		t.Parallel()
+		var asked atomic.Int32
 		gone := make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
 			select {
 			case <-r.Context().Done():
 			case <-gone:
@@ -70,14 +75,56 @@ func TestResolveAsksCarefully(t *testing.T) {
 		}))
 		defer server.Close()
 		defer close(gone)
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
+		host := strings.TrimPrefix(server.URL, "http://")
+		s := &tags{timeout: 200 * time.Millisecond}
 		start := time.Now()
-		if _, err := resolveDigest(ctx, strings.TrimPrefix(server.URL, "http://")+"/app:1"); err == nil {
-			t.Error("no error")
+		for _, image := range []string{"/app:1", "/app:2", "/other:1"} {
+			if _, err := s.resolve(t.Context(), host+image); err == nil || !strings.Contains(err.Error(), host+" did not answer within 200ms") {
+				t.Errorf("%s: %v", image, err)
+			}
 		}
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it took %v to give up", took)
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times; want once", n)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			cancel()
+			<-r.Context().Done()
+		}))
+		defer server.Close()
+		s := new(tags)
+		if _, err := s.resolve(ctx, strings.TrimPrefix(server.URL, "http://")+"/app:1"); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if len(s.silent) > 0 {
+			t.Error("whoever interrupts makes no registry silent")
+		}
+	})
+	t.Run("asked once", func(t *testing.T) {
+		t.Parallel()
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				asked.Add(1)
+				manifest(w, digest)
+			}
+		}))
+		defer server.Close()
+		s := new(tags)
+		for range 2 {
+			got, err := s.resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/app:1")
+			if err != nil || got != digest {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times; want once", n)
 		}
 	})
 }

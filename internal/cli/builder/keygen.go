@@ -42,7 +42,7 @@ public half, for those who verify without access to the service.`,
 			return runKeygen(cmd.Context(), f, dir, passwordFile, imported)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files")
+	cmd.Flags().StringVar(&dir, "dir", ".", "`directory` for the two files, made for you alone if it does not exist")
 	cmd.Flags().StringVar(&imported, "import", "", "seal this unencrypted private key `file` (PEM) instead of making one")
 	cmd.Flags().StringVar(&public, "public", "", "print the public key of this `key` of a KMS instead, such as awskms:///alias/NAME")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the passphrase from this `file`")
@@ -66,6 +66,9 @@ func runKeygen(ctx context.Context, f *cli.Frame, dir, passwordFile, imported st
 	key, pub, err := makeKey(imported, passphrase)
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write key: %w", err)
 	}
 	if err := writeNew(private, key, 0o600); err != nil {
 		return fmt.Errorf("write key: %w", err)
