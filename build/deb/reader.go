@@ -320,7 +320,7 @@ func (d *Reader) admit(h *tar.Header, e Entry) error {
 			return refuse("extended attribute %s", strings.TrimPrefix(record, "SCHILY.xattr."))
 		}
 	}
-	if e.UID < 0 || e.GID < 0 || e.UID > 1<<31 || e.GID > 1<<31 {
+	if e.UID < 0 || e.GID < 0 || int64(e.UID) > 1<<31 || int64(e.GID) > 1<<31 {
 		return refuse("owner %d:%d out of range", e.UID, e.GID)
 	}
 	if e.Size > d.limits.Entry {
